@@ -1,0 +1,32 @@
+"""What can fail when the operating system is asked for something."""
+
+from lodge.base.errors import LimitError, UnavailableError
+
+__all__ = ["DiskFullError", "ProgramFailedError", "ProgramMissingError", "ProgramTimeoutError"]
+
+
+class ProgramMissingError(UnavailableError):
+    """A program that Lodge needs is not installed."""
+
+    code = "program_missing"
+    retryable = False
+
+
+class ProgramFailedError(UnavailableError):
+    """A program ended with an error; details carry its exit status and last output."""
+
+    code = "program_failed"
+
+
+class ProgramTimeoutError(UnavailableError):
+    """A program did not end in time and was stopped."""
+
+    code = "program_timeout"
+
+
+class DiskFullError(LimitError):
+    """A write found no room on the host's disk."""
+
+    code = "disk_full"
+    hint_text = "free space on that file system, then try again"
+    retryable = True

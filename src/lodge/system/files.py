@@ -1,0 +1,69 @@
+"""Files that are whole or absent: atomic writes, durable names, private folders."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lodge.system.errors import DiskFullError
+
+__all__ = ["disk_room", "full_disk_told", "make_folder", "sync_folder", "write_whole"]
+
+
+@contextmanager
+def full_disk_told(where: Path) -> Iterator[None]:
+    """Turn ENOSPC, EDQUOT and EFBIG of the block into ``DiskFullError`` naming the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise DiskFullError(f"no room left while writing {where}", where=str(where)) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable (fsync of the directory, open(2))."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace a file so that every reader, also after a crash, finds the old or the new content.
+
+    Raises:
+        DiskFullError: no room; the old content stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with full_disk_told(path):
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(handle)
+        os.rename(temporary, path)
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path, *, mode: int = 0o700, uid: int = 0) -> None:
+    """Make a folder (and its parents, 0755) with exactly this mode and owner; idempotent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=mode, exist_ok=True)
+    os.chmod(path, mode)
+    os.chown(path, uid, uid)
+
+
+def disk_room(path: Path) -> tuple[int, int]:
+    """Return (total, free for everybody) bytes of the file system that holds ``path``."""
+    facts = os.statvfs(path)
+    return facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
