@@ -72,7 +72,11 @@ class AttachedNic:
 
 @dataclass(frozen=True, slots=True)
 class InstancePlan:
-    """Everything a driver needs to run one instance; made by the services from records."""
+    """Everything a driver needs to run one instance; made by the services from records.
+
+    ``run_dir`` is for sockets and is lost with a reboot; ``state_dir`` is for what must survive
+    (firmware variables, logs). Both belong to ``uid``.
+    """
 
     id: str
     name: str
@@ -80,6 +84,7 @@ class InstancePlan:
     machine_version: str
     uid: int
     run_dir: Path
+    state_dir: Path
     disks: Sequence[AttachedDisk] = ()
     nics: Sequence[AttachedNic] = ()
     seed: Path | None = None
@@ -307,7 +312,7 @@ class Screens(Protocol):
 class Logs(Protocol):
     """Optional: logs kept per instance."""
 
-    def log_files(self, run_dir: Path, /) -> Mapping[str, Sequence[Path]]:
+    def log_files(self, state_dir: Path, /) -> Mapping[str, Sequence[Path]]:
         """Name of log (``serial``, ``qemu``) to its files, oldest first."""
         ...
 

@@ -1,0 +1,42 @@
+"""Where an instance's files are; named by its id, so that a rename moves nothing."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lodge.system.files import make_folder
+
+__all__ = ["InstanceFolders"]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFolders:
+    """The two roots: ``state`` survives a reboot, ``run`` does not."""
+
+    state: Path
+    run: Path
+
+    def of(self, instance_id: str) -> Path:
+        """Folder of what must survive: seed, firmware variables, saved memory, logs."""
+        return self.state / "instances" / instance_id
+
+    def run_dir(self, instance_id: str) -> Path:
+        """Folder of sockets."""
+        return self.run / "instances" / instance_id
+
+    def seed(self, instance_id: str) -> Path:
+        """The NoCloud seed."""
+        return self.of(instance_id) / "seed.iso"
+
+    def saved_memory(self, instance_id: str) -> Path:
+        """Memory of a suspended instance."""
+        return self.of(instance_id) / "memory.saved"
+
+    def make(self, instance_id: str, uid: int) -> None:
+        """Make the state folder; idempotent."""
+        make_folder(self.of(instance_id), mode=0o700, uid=uid)
+
+    def remove(self, instance_id: str) -> None:
+        """Remove both folders; nothing happens when they are gone."""
+        shutil.rmtree(self.of(instance_id), ignore_errors=True)
+        shutil.rmtree(self.run_dir(instance_id), ignore_errors=True)
