@@ -97,7 +97,11 @@ class InstancePlan:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the driver sees now. ``started_at`` is the wall clock of the process's start."""
+    """What the driver sees now. ``started_at`` is the wall clock of the process's start.
+
+    ``ended`` says why it is ``STOPPED``, when the driver found out only now (it ended while no
+    daemon watched, so no ``ENDED`` signal was sent); null when unknown or told before.
+    """
 
     power: Power | None
     started_at: float | None = None
@@ -106,6 +110,7 @@ class Observation:
     reason: str = ""
     addresses: Sequence[str] = ()
     agent_answers: bool = False
+    ended: "Ended | None" = None
 
 
 class Signal(StrEnum):
@@ -216,7 +221,11 @@ class Suspend(Protocol):
         /,
         progress: Callable[[int, int | None], None],
     ) -> None:
-        """Write memory and device state to ``target`` and end; on failure the guest goes on."""
+        """Write memory and device state to ``target`` and end; on failure the guest goes on.
+
+        ``target`` appears whole and before the end, so that a second call after a crash of the
+        daemon finds it and only sees to the end.
+        """
         ...
 
 
