@@ -5,6 +5,8 @@
     |-- NotFoundError       the named thing does not exist
     |-- ConflictError       the thing exists already, or somebody changed it meanwhile
     |-- StateError          the thing exists but is in a state that does not allow the verb
+    |-- ChangedMeanwhileError  the thing is not at the revision the caller has seen
+    |-- UnauthenticatedError   nobody knows who asks
     |-- DeniedError         who asks may not do this
     |-- LimitError          a pool, host or quota has not enough room
     |-- UnsupportedError    this driver, kind or host cannot do it
@@ -19,6 +21,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "Category",
+    "ChangedMeanwhileError",
     "ConflictError",
     "DeniedError",
     "InternalError",
@@ -27,6 +30,7 @@ __all__ = [
     "LodgeError",
     "NotFoundError",
     "StateError",
+    "UnauthenticatedError",
     "UnavailableError",
     "UnsupportedError",
     "family",
@@ -40,6 +44,8 @@ class Category(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     STATE = "state"
+    PRECONDITION = "precondition"
+    UNAUTHENTICATED = "unauthenticated"
     DENIED = "denied"
     LIMIT = "limit"
     UNSUPPORTED = "unsupported"
@@ -117,6 +123,21 @@ class StateError(LodgeError):
 
     code = "wrong_state"
     category = Category.STATE
+
+
+class ChangedMeanwhileError(LodgeError):
+    """The thing is at another revision than the caller has seen; details carry ``revision``."""
+
+    code = "changed_meanwhile"
+    category = Category.PRECONDITION
+    hint_text = "read it again, decide again, and send the new revision"
+
+
+class UnauthenticatedError(LodgeError):
+    """The caller did not prove who it is: no token, or not a valid one."""
+
+    code = "unauthenticated"
+    category = Category.UNAUTHENTICATED
 
 
 class DeniedError(LodgeError):

@@ -38,7 +38,8 @@ class Actor(Record, frozen=True, kw_only=True):
     """Who asked, through which door, from where, and why: the reason trail, newest first.
 
     ``name`` is ``root`` (socket), a token's name, or ``lodged`` itself. ``address`` is ``local``
-    or the peer's IP address. ``via`` is ``socket``, ``https`` or ``daemon``.
+    or the peer's IP address. ``via`` is ``socket``, ``https`` or ``daemon``. ``request_key`` is
+    the key a caller gave so that asking twice starts one task only.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Actor(Record, frozen=True, kw_only=True):
     address: str = "local"
     reasons: tuple[str, ...] = ()
     trace: str = ""
+    request_key: str = ""
 
 
 class Progress(Record, frozen=True, kw_only=True):
