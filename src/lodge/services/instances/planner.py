@@ -31,16 +31,16 @@ class Planner:
         self.folders = folders
         self._volumes = volumes
         self._networks = networks
-        self._images = images
-        self._drivers = drivers
+        self.images = images
+        self.drivers = drivers
 
     def driver(self, record: Instance) -> InstanceDriver:
         """Return the driver that runs this instance."""
-        return self._drivers[record.driver]
+        return self.drivers[record.driver]
 
     def image(self, record: Instance) -> Image | None:
         """Return the image it was made from, if it still has one."""
-        return self._images.get(record.spec.image) if record.spec.image else None
+        return self.images.get(record.spec.image) if record.spec.image else None
 
     async def plan(self, record: Instance) -> InstancePlan:
         """Say what to run; every file named in it exists once the instance was created."""
@@ -62,7 +62,7 @@ class Planner:
         return plan
 
     def _with_kernel(self, plan: InstancePlan, image: Image) -> InstancePlan:
-        folder = self._images.folder(image.fingerprint)
+        folder = self.images.folder(image.fingerprint)
         vmlinux = folder / "vmlinux"
         return replace(
             plan,

@@ -98,6 +98,13 @@ class Runtime:
             partial.rename(saved)
         await self.end(instance_id)
 
+    def forgive(self, instance_id: str) -> None:
+        """Forget earlier crashes, because a person asked for the instance again."""
+        status = self.registry.status(instance_id)
+        self.registry.set_status(
+            instance_id, msgspec.structs.replace(status, crash_count=0, reason="")
+        )
+
     async def look(self, instance_id: str) -> InstanceStatus:
         """Ask the driver and remember the answer."""
         record = self.registry.by_id(instance_id)

@@ -1,0 +1,107 @@
+"""``instance.shutdown`` and ``instance.restart``: ask the guest, wait, say what happened."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import ClassVar
+
+from lodge.model.instance import Power
+from lodge.model.record import Spec
+from lodge.model.verbs import Verb, check_verb
+from lodge.services.instances.errors import ShutdownTimeoutError
+from lodge.services.instances.runtime import Runtime
+from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
+
+__all__ = ["GracefulKind", "GracefulParams"]
+
+_FIRST_LOOK_S = 0.05
+_SLOWEST_LOOK_S = 0.5
+
+
+class GracefulParams(Spec, frozen=True, kw_only=True):
+    """Which instance, how long its guest may take, and whether the plug is pulled after that."""
+
+    name: str
+    id: str
+    timeout_s: float
+    is_forced: bool = False
+
+
+class GracefulKind:
+    """Shutdown, and restart as shutdown followed by a start."""
+
+    params_type: ClassVar[type[GracefulParams]] = GracefulParams
+    on_crash: ClassVar[OnCrash] = OnCrash.RESUME
+    parallel: ClassVar[int] = 64
+
+    def __init__(self, runtime: Runtime, verb: Verb) -> None:
+        self.kind = f"instance.{verb.value}"
+        self._runtime = runtime
+        self._verb = verb
+
+    def target(self, params: GracefulParams, /) -> str:
+        """The instance."""
+        return f"instances/{params.name}"
+
+    def locks(self, params: GracefulParams, /) -> AbstractSet[str]:
+        """The name."""
+        return {f"instance:{params.name}"}
+
+    async def check(self, params: GracefulParams, /) -> None:
+        """Refuse in a state that does not allow the verb."""
+        record = self._runtime.registry.get(params.name)
+        status = await self._runtime.look(record.id)
+        check_verb(self._verb, params.name, status.power)
+
+    def plan(self, params: GracefulParams, /) -> Sequence[StepDefinition]:
+        """Shutdown, and for a restart the start after it."""
+
+        async def shut(context: StepContext) -> None:
+            await self._shut(params, context)
+
+        async def wish_back(_context: StepContext) -> None:
+            record = self._runtime.registry.by_id(params.id)
+            if record is not None and record.handle is not None:
+                await self._runtime.want(params.id, Power.RUNNING)
+                await self._runtime.look(params.id)
+
+        async def start(_context: StepContext) -> None:
+            await self._runtime.want(params.id, Power.RUNNING)
+            self._runtime.forgive(params.id)
+            await self._runtime.run(params.id)
+
+        steps = [StepDefinition("shutdown", shut, wish_back)]
+        if self._verb is Verb.RESTART:
+            steps.append(StepDefinition("start", start))
+        return steps
+
+    async def _shut(self, params: GracefulParams, context: StepContext) -> None:
+        record = await self._runtime.want(params.id, Power.STOPPED)
+        if record.handle is None:
+            return
+        world = self._runtime.world
+        began = world.monotonic()
+        if self._runtime.registry.status(params.id).power is not Power.PAUSED:
+            await self._runtime.driver(record).shutdown(params.id, record.handle)
+            await self._wait(params, context, began)
+        ended = (await self._runtime.look(params.id)).power is Power.STOPPED
+        if not ended and not params.is_forced:
+            raise ShutdownTimeoutError(
+                f"the guest of {params.name!r} did not end within {params.timeout_s:g} s",
+                where=f"instances/{params.name}",
+            )
+        await self._runtime.end(params.id)
+        context.result(
+            how="guest" if ended else "forced", seconds=round(world.monotonic() - began, 1)
+        )
+
+    async def _wait(self, params: GracefulParams, context: StepContext, began: float) -> None:
+        world = self._runtime.world
+        pause_s = _FIRST_LOOK_S
+        while (waited := world.monotonic() - began) < params.timeout_s:
+            if (await self._runtime.look(params.id)).power is Power.STOPPED:
+                return
+            context.progress(
+                int(waited), int(params.timeout_s), unit="s", note="waiting for the guest"
+            )
+            await world.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _SLOWEST_LOOK_S)
