@@ -48,18 +48,18 @@ def merge_profiles(request: InstanceCreate, profiles: Mapping[str, ProfileSpec])
     """
     layers: list[ProfileSpec | InstanceCreate] = [request, *_named(request, profiles)]
     return Resolved(
-        cpus=_first((layer.cpus for layer in layers), 1),
-        cpu_model=_first((layer.cpu_model for layer in layers), "auto"),
-        memory_mib=_first((layer.memory_mib for layer in layers), 1024),
-        disk_bytes=_first((layer.disk_bytes for layer in layers), None),
-        pool=_first((layer.pool for layer in layers), "default"),
-        networks=_first((layer.networks for layer in layers), ()),
-        machine=_first((layer.machine for layer in layers), MachineType.Q35),
-        boot=_first((layer.boot for layer in layers), None),
+        cpus=_first((layer.cpus for layer in layers), default=1),
+        cpu_model=_first((layer.cpu_model for layer in layers), default="auto"),
+        memory_mib=_first((layer.memory_mib for layer in layers), default=1024),
+        disk_bytes=_first((layer.disk_bytes for layer in layers), default=None),
+        pool=_first((layer.pool for layer in layers), default="default"),
+        networks=_first((layer.networks for layer in layers), default=()),
+        machine=_first((layer.machine for layer in layers), default=MachineType.Q35),
+        boot=_first((layer.boot for layer in layers), default=None),
         cloud_init=merge_cloud_init([layer.cloud_init for layer in layers]),
-        on_crash=_first((layer.on_crash for layer in layers), CrashPolicy.RESTART),
-        starts_at_boot=_first((layer.starts_at_boot for layer in layers), False),
-        tags=_first((layer.tags for layer in layers), ()),
+        on_crash=_first((layer.on_crash for layer in layers), default=CrashPolicy.RESTART),
+        starts_at_boot=_first((layer.starts_at_boot for layer in layers), default=False),
+        tags=_first((layer.tags for layer in layers), default=()),
     )
 
 
@@ -68,9 +68,9 @@ def merge_cloud_init(layers: list[CloudInitSpec | None]) -> CloudInitSpec:
     given = [layer for layer in layers if layer is not None]
     keys = [key for layer in reversed(given) for key in layer.ssh_keys]
     return CloudInitSpec(
-        user_data=_first((layer.user_data for layer in given), None),
-        vendor_data=_first((layer.vendor_data for layer in given), None),
-        network_config=_first((layer.network_config for layer in given), None),
+        user_data=_first((layer.user_data for layer in given), default=None),
+        vendor_data=_first((layer.vendor_data for layer in given), default=None),
+        network_config=_first((layer.network_config for layer in given), default=None),
         ssh_keys=tuple(dict.fromkeys(keys)),
     )
 
@@ -86,6 +86,6 @@ def _named(request: InstanceCreate, profiles: Mapping[str, ProfileSpec]) -> Iter
         yield profiles[name]
 
 
-def _first(values: Iterator[_T | None], default: _T) -> _T:
+def _first(values: Iterator[_T | None], *, default: _T) -> _T:
     """Return the first value that is set."""
     return next((value for value in values if value is not None), default)
