@@ -2,7 +2,13 @@
 
 from lodge.base.errors import LimitError, UnavailableError
 
-__all__ = ["DiskFullError", "ProgramFailedError", "ProgramMissingError", "ProgramTimeoutError"]
+__all__ = [
+    "DiskFullError",
+    "KernelRefusedError",
+    "ProgramFailedError",
+    "ProgramMissingError",
+    "ProgramTimeoutError",
+]
 
 
 class ProgramMissingError(UnavailableError):
@@ -30,3 +36,10 @@ class DiskFullError(LimitError):
     code = "disk_full"
     hint_text = "free space on that file system, then try again"
     retryable = True
+
+
+class KernelRefusedError(UnavailableError):
+    """The kernel refused a system call or a netlink request; details carry its ``errno``."""
+
+    code = "kernel_refused"
+    retryable = False
