@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from lodge.model.record import Record, Spec
 
-__all__ = ["Lease", "Network", "NetworkCreate", "NetworkKind", "NetworkStatus"]
+__all__ = ["Lease", "Network", "NetworkCreate", "NetworkKind", "NetworkState", "NetworkStatus"]
 
 
 class NetworkKind(StrEnum):
@@ -17,8 +17,20 @@ class NetworkKind(StrEnum):
     ISOLATED = "isolated"
 
 
+class NetworkState(StrEnum):
+    """Where a network is in its life; nics get addresses from a ready one only."""
+
+    CREATING = "creating"
+    READY = "ready"
+    DELETING = "deleting"
+
+
 class NetworkCreate(Spec, frozen=True, kw_only=True):
-    """A request for a network; addresses left out are chosen free of conflicts with the host's."""
+    """A request for a network.
+
+    ``ipv4`` and ``ipv6`` are the gateway's address with prefix length; left out, they are chosen
+    free of conflicts with the host's; ``none``: the network does without.
+    """
 
     name: str
     kind: NetworkKind = NetworkKind.NAT
@@ -41,6 +53,7 @@ class Network(Record, frozen=True, kw_only=True):
     mtu: int
     created_at: float
     description: str = ""
+    state: NetworkState = NetworkState.READY
 
 
 class Lease(Record, frozen=True, kw_only=True):
@@ -55,8 +68,13 @@ class Lease(Record, frozen=True, kw_only=True):
 
 
 class NetworkStatus(Record, frozen=True, kw_only=True):
-    """What was seen of a network: whether its bridge and services run, and why not."""
+    """What was seen of a network: whether its bridge and services run, and why not.
+
+    ``warnings`` tell what works worse than it should though nothing of Lodge's own is broken,
+    such as another program's firewall that drops forwarded packets.
+    """
 
     is_up: bool
     dns_answers: bool
     reason: str = ""
+    warnings: tuple[str, ...] = ()
