@@ -5,6 +5,7 @@ UnavailableError
 |-- DriverTimeoutError    it does not answer in time
 |-- DriverRefusedError    it answered that it could not do it
 |-- AgentMissingError     no agent answers in the guest
+|-- GuestCommandTimeoutError  a command in the guest did not end in time
 |-- AgentError            the agent answered with an error
 `-- SuspendError          its memory could not be written or read back
 StateError
@@ -22,6 +23,7 @@ __all__ = [
     "AgentMissingError",
     "DriverRefusedError",
     "DriverTimeoutError",
+    "GuestCommandTimeoutError",
     "HandleLostError",
     "InstanceStartError",
     "PlanRefusedError",
@@ -70,6 +72,14 @@ class AgentError(UnavailableError):
     """The guest agent answered with an error; the message carries its own words."""
 
     code = "agent_error"
+    retryable = False
+
+
+class GuestCommandTimeoutError(UnavailableError):
+    """A command in the guest did not end in time; it was killed there."""
+
+    code = "guest_command_timeout"
+    hint_text = "give it more time with --timeout"
     retryable = False
 
 
