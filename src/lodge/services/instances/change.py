@@ -45,9 +45,7 @@ def apply_change(spec: InstanceSpec, change: InstanceChange) -> InstanceSpec:
     Raises:
         NothingToChangeError: no field is named.
     """
-    named = {
-        name: value for name, value in structs.asdict(change).items() if value is not UNSET
-    }
+    named = {name: value for name, value in structs.asdict(change).items() if value is not UNSET}
     if not named:
         raise NothingToChangeError("the change names no field", where="body")
     cpu = spec.cpu
@@ -147,9 +145,7 @@ class RenameInstance:
         registry.get(params.name)
         registry.check_revision(params.name, params.revision)
         if registry.find(params.new_name) is not None:
-            raise InstanceExistsError(
-                f"instance {params.new_name!r} exists already", where="name"
-            )
+            raise InstanceExistsError(f"instance {params.new_name!r} exists already", where="name")
 
     def plan(self, params: RenameParams, /) -> Sequence[StepDefinition]:
         """Record, names, seed; undone in the other order."""
@@ -180,9 +176,11 @@ class RenameInstance:
         now = self._runtime.world.now()
         await self._runtime.registry.update(
             instance_id,
-            lambda record: record
-            if record.name == name
-            else structs.replace(record, name=name, updated_at=now),
+            lambda record: (
+                record
+                if record.name == name
+                else structs.replace(record, name=name, updated_at=now)
+            ),
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -82,49 +83,25 @@ class CreateInstance:
 
     def plan(self, params: CreateParams, /) -> Sequence[StepDefinition]:
         """List the steps; each may run again."""
-
-        async def record(_context: StepContext) -> None:
-            await self._add_record(params)
-
-        async def forget_record(_context: StepContext) -> None:
-            await self._registry.remove(params.name, params.id)
-
-        async def addresses(_context: StepContext) -> None:
-            await self._reserve_addresses(params)
-
-        async def release_addresses(_context: StepContext) -> None:
-            await self._networks.release(params.name)
-
-        async def disk(context: StepContext) -> None:
-            await self._make_disk(params, context)
-
-        async def remove_disk(_context: StepContext) -> None:
-            for disk_spec in params.spec.disks:
-                await self._volumes.remove(disk_spec.pool, disk_spec.volume, owner=params.id)
-
-        async def seed(_context: StepContext) -> None:
-            self._runtime.planner.folders.make(params.id, params.uid)
-            self._runtime.planner.write_seed(self._runtime.record(params.id))
-
-        async def remove_folders(_context: StepContext) -> None:
-            self._runtime.planner.folders.remove(params.id)
-
-        async def start(context: StepContext) -> None:
-            await self._start(params, context)
-
-        async def end(_context: StepContext) -> None:
-            if self._registry.by_id(params.id) is not None:
-                await self._runtime.end(params.id)
-
         return (
-            StepDefinition("record", record, forget_record),
-            StepDefinition("addresses", addresses, release_addresses),
-            StepDefinition("disk", disk, remove_disk),
-            StepDefinition("seed", seed, remove_folders),
-            StepDefinition("start", start, end),
+            StepDefinition(
+                "record", partial(self._add_record, params), partial(self._remove_record, params)
+            ),
+            StepDefinition(
+                "addresses",
+                partial(self._reserve_addresses, params),
+                partial(self._release_addresses, params),
+            ),
+            StepDefinition(
+                "disk", partial(self._make_disk, params), partial(self._remove_disk, params)
+            ),
+            StepDefinition(
+                "seed", partial(self._write_seed, params), partial(self._remove_folders, params)
+            ),
+            StepDefinition("start", partial(self._start, params), partial(self._end, params)),
         )
 
-    async def _add_record(self, params: CreateParams) -> None:
+    async def _add_record(self, params: CreateParams, _context: StepContext) -> None:
         driver = self._runtime.planner.drivers[params.driver]
         now = self._runtime.world.now()
         await self._registry.add(
@@ -143,7 +120,7 @@ class CreateInstance:
         )
         await self._runtime.look(params.id)
 
-    async def _reserve_addresses(self, params: CreateParams) -> None:
+    async def _reserve_addresses(self, params: CreateParams, _context: StepContext) -> None:
         reserved: list[NicSpec] = []
         for nic in params.spec.nics:
             lease = await self._networks.reserve(nic.network, params.name, nic.name, nic.mac or "")
@@ -174,3 +151,24 @@ class CreateInstance:
         else:
             await self._runtime.look(params.id)
         context.result(name=params.name, id=params.id)
+
+    async def _write_seed(self, params: CreateParams, _context: StepContext) -> None:
+        self._runtime.planner.folders.make(params.id, params.uid)
+        self._runtime.planner.write_seed(self._runtime.record(params.id))
+
+    async def _end(self, params: CreateParams, _context: StepContext) -> None:
+        if self._registry.by_id(params.id) is not None:
+            await self._runtime.end(params.id)
+
+    async def _remove_folders(self, params: CreateParams, _context: StepContext) -> None:
+        self._runtime.planner.folders.remove(params.id)
+
+    async def _remove_disk(self, params: CreateParams, _context: StepContext) -> None:
+        for disk in params.spec.disks:
+            await self._volumes.remove(disk.pool, disk.volume, owner=params.id)
+
+    async def _release_addresses(self, params: CreateParams, _context: StepContext) -> None:
+        await self._networks.release(params.name)
+
+    async def _remove_record(self, params: CreateParams, _context: StepContext) -> None:
+        await self._registry.remove(params.name, params.id)

@@ -85,5 +85,3 @@ class DeleteInstance:
             StepDefinition("addresses", addresses),
             StepDefinition("record", record),
         )
-
-

@@ -14,7 +14,6 @@ __all__ = [
     "AbilityMissingError",
     "DiskTooSmallError",
     "ImageNeedsKernelError",
-    "InstanceChangedError",
     "InstanceExistsError",
     "InstanceKindUnsupportedError",
     "InstanceNotFoundError",
@@ -40,14 +39,6 @@ class InstanceExistsError(ConflictError):
 
     code = "instance_exists"
     hint_text = "choose another name, or delete the other instance first"
-
-
-class InstanceChangedError(ConflictError):
-    """Somebody changed the instance since it was read."""
-
-    code = "instance_changed"
-    hint_text = "read it again, then repeat the change"
-    retryable = True
 
 
 class InstanceProtectedError(StateError):

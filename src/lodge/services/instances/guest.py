@@ -16,6 +16,7 @@ from lodge.drivers.instance.contract import (
 )
 from lodge.model.instance import Instance
 from lodge.model.requests import ExecRequest, ExecResult
+from lodge.model.task import Actor
 from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import AbilityMissingError, InstanceSpecError
 from lodge.services.instances.runtime import Runtime
@@ -35,7 +36,7 @@ class GuestAccess:
         check_verb(Verb.EXEC, name, status.power)
         return record, self._runtime.driver(record), record.handle or {}
 
-    async def execute(self, name: str, request: ExecRequest) -> ExecResult:
+    async def execute(self, name: str, request: ExecRequest, _actor: Actor, /) -> ExecResult:
         """Run a command through the guest's agent.
 
         Raises:
@@ -92,12 +93,18 @@ class GuestAccess:
             raise _missing(driver, "show a screen")
         return await driver.screenshot(record.id, handle)
 
-    async def vnc_socket(self, name: str) -> Path:
-        """Where the instance's VNC server listens."""
-        record, driver, handle = await self._running_or_paused(name)
+    def vnc_socket(self, name: str) -> Path:
+        """Where the instance's VNC server listens.
+
+        Raises:
+            WrongInstanceStateError: nothing runs.
+        """
+        record = self._runtime.registry.get(name)
+        check_verb(Verb.RESET, name, self._runtime.registry.status(record.id).power)
+        driver = self._runtime.driver(record)
         if not isinstance(driver, Screens):
             raise _missing(driver, "show a screen")
-        return driver.vnc_socket(record.id, handle)
+        return driver.vnc_socket(record.id, record.handle or {})
 
     async def _running_or_paused(self, name: str) -> tuple[Instance, InstanceDriver, Handle]:
         record = self._runtime.registry.get(name)

@@ -1,9 +1,8 @@
 """From a stored record to what a driver needs to run it: files, ports, kernel, seed."""
 
 from collections.abc import Mapping
-from pathlib import Path
-
 from dataclasses import replace
+from pathlib import Path
 
 from lodge.drivers.instance.contract import AttachedDisk, AttachedNic, InstanceDriver, InstancePlan
 from lodge.model.image import Image
@@ -115,5 +114,3 @@ class Planner:
 def port_name(record: Instance, nic: NicSpec) -> str:
     """Name the tap of a nic: at most 15 characters (IFNAMSIZ), unique by the instance's id."""
     return f"l{record.id[:9]}{nic.name[-4:]}"
-
-

@@ -6,10 +6,10 @@ Statuses live in memory only, because they are observations: a new daemon looks 
 import difflib
 from collections.abc import Callable
 
+from lodge.base.errors import ChangedMeanwhileError
 from lodge.model.instance import Instance, InstanceStatus, state_word
 from lodge.model.requests import InstanceView
 from lodge.services.instances.errors import (
-    InstanceChangedError,
     InstanceExistsError,
     InstanceNotFoundError,
 )
@@ -77,11 +77,11 @@ class InstanceRegistry:
         """Refuse a change that was based on an older record; null: the caller does not care.
 
         Raises:
-            InstanceChangedError: with both revisions.
+            ChangedMeanwhileError: with the revision it has now.
         """
         actual = self.revision(name)
         if revision is not None and revision != actual:
-            raise InstanceChangedError(
+            raise ChangedMeanwhileError(
                 f"instance {name!r} was changed meanwhile: revision {actual}, not {revision}",
                 where=f"instances/{name}",
                 revision=actual,

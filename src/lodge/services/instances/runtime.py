@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lodge.base.world import World
-from lodge.drivers.instance.contract import InstanceDriver, Observation, Suspend
+from lodge.drivers.instance.contract import InstanceDriver, Observation, SpaceGuard, Suspend
 from lodge.drivers.instance.errors import HandleLostError
 from lodge.model.instance import Instance, InstanceStatus, Power
 from lodge.services.instances.errors import AbilityMissingError
@@ -45,9 +45,11 @@ class Runtime:
         now = self.world.now()
         return await self.registry.update(
             instance_id,
-            lambda record: record
-            if record.wanted is power
-            else msgspec.structs.replace(record, wanted=power, updated_at=now),
+            lambda record: (
+                record
+                if record.wanted is power
+                else msgspec.structs.replace(record, wanted=power, updated_at=now)
+            ),
         )
 
     async def _keep_handle(self, instance_id: str, handle: dict[str, Any] | None) -> None:
@@ -115,6 +117,29 @@ class Runtime:
         else:
             seen = await self.driver(record).observe(instance_id, record.handle)
         return self.remember(record, seen)
+
+    async def hold_pool(self, pool: str) -> None:
+        """Pause every running instance that writes to a full pool; what they wish stays."""
+        for record in self._on_pool(pool):
+            driver = self.driver(record)
+            if record.handle is not None and isinstance(driver, SpaceGuard):
+                await driver.hold_for_space(record.id, record.handle)
+
+    async def release_pool(self, pool: str) -> None:
+        """Let instances go on that wish to run but are paused, on a pool that has room again."""
+        for record in self._on_pool(pool):
+            seen = await self.look(record.id)
+            held = record.wanted is Power.RUNNING and seen.power is Power.PAUSED
+            if held and record.handle is not None:
+                await self.driver(record).resume(record.id, record.handle)
+                await self.look(record.id)
+
+    def _on_pool(self, pool: str) -> list[Instance]:
+        return [
+            record
+            for record in self.registry.all()
+            if any(disk.pool == pool and not disk.is_read_only for disk in record.spec.disks)
+        ]
 
     def remember(self, record: Instance, seen: Observation) -> InstanceStatus:
         """Turn an observation into the status people see."""

@@ -11,7 +11,6 @@ from lodge.base.world import World
 from lodge.drivers.instance.contract import InstanceDriver
 from lodge.model.image import Image
 from lodge.model.instance import Instance, InstanceKind
-from lodge.model.record import Spec
 from lodge.model.requests import (
     InstanceChange,
     InstanceCreate,
@@ -36,6 +35,7 @@ from lodge.services.instances.resolve import (
     root_disk_bytes,
 )
 from lodge.services.instances.runtime import Runtime
+from lodge.services.profiles.merge import merge_profiles
 from lodge.services.profiles.service import Profiles
 from lodge.services.seeds.check import check_cloud_init
 from lodge.store.contract import Store
@@ -89,7 +89,7 @@ class Instances(GuestAccess):
         return self._registry.view(record, self._tasks.active(f"instances/{record.name}"))
 
     async def create(
-        self, request: InstanceCreate, actor: Actor, *, is_dry_run: bool = False
+        self, request: InstanceCreate, actor: Actor, *, dry_run: bool = False
     ) -> Task | None:
         """Resolve the request, refuse what is plainly wrong, and start the task (unless dry).
 
@@ -97,7 +97,7 @@ class Instances(GuestAccess):
             InvalidError, NotFoundError, ConflictError, LimitError: nothing was changed.
         """
         params = await self._resolve(request)
-        if is_dry_run:
+        if dry_run:
             await self._tasks.dry_run("instance.create", params, actor)
             return None
         return await self._tasks.submit("instance.create", params, actor)
@@ -105,7 +105,7 @@ class Instances(GuestAccess):
     async def _resolve(self, request: InstanceCreate) -> CreateParams:
         name = check_instance_name(request.name)
         driver = self._driver_for(request.kind)
-        resolved = self._profiles.resolve(request)
+        resolved = merge_profiles(request, self._profiles.specs())
         image = self._image(request)
         check_cloud_init(resolved.cloud_init)
         instance_id = self._world.random_bytes(_ID_BYTES).hex()
@@ -145,7 +145,7 @@ class Instances(GuestAccess):
         return ":".join([_MAC_PREFIX, *(f"{byte:02x}" for byte in self._world.random_bytes(3))])
 
     async def _new_uid(self) -> int:
-        """Take the next uid that no instance has; the counter only grows, so none is reused soon."""
+        """Take the next uid that no instance has; the counter grows, so none is reused soon."""
         taken = {record.uid for record in self._registry.all()}
         while True:
             uid = FIRST_GUEST_UID + await self._store.token("guest-uid") % _UIDS
@@ -158,7 +158,7 @@ class Instances(GuestAccess):
         """Change fields of the spec.
 
         Raises:
-            InstanceNotFoundError, InstanceChangedError, NothingToChangeError, MemoryTooLargeError.
+            InstanceNotFoundError, ChangedMeanwhileError, NothingToChangeError, MemoryTooLargeError.
         """
         record = self._registry.get(name)
         self._registry.check_revision(name, revision)
@@ -189,10 +189,33 @@ class Instances(GuestAccess):
         params = DeleteParams(name=name, id=record.id, disks=disks, is_forced=is_forced)
         return await self._tasks.submit("instance.delete", params, actor)
 
-    async def power(self, verb: Verb, name: str, actor: Actor) -> Task:
-        """Start, stop, reset, pause, resume or suspend it."""
+    async def start(self, name: str, actor: Actor) -> Task:
+        """Run it; from its saved memory when it was suspended."""
+        return await self._power(Verb.START, name, actor)
+
+    async def stop(self, name: str, actor: Actor) -> Task:
+        """Pull the plug; a suspended instance loses its saved memory."""
+        return await self._power(Verb.STOP, name, actor)
+
+    async def reset(self, name: str, actor: Actor) -> Task:
+        """Press the reset button."""
+        return await self._power(Verb.RESET, name, actor)
+
+    async def pause(self, name: str, actor: Actor) -> Task:
+        """Freeze its vCPUs."""
+        return await self._power(Verb.PAUSE, name, actor)
+
+    async def resume(self, name: str, actor: Actor) -> Task:
+        """Let it run again, also after a suspend."""
+        return await self._power(Verb.RESUME, name, actor)
+
+    async def suspend(self, name: str, actor: Actor) -> Task:
+        """Put its memory on disk and end it."""
+        return await self._power(Verb.SUSPEND, name, actor)
+
+    async def _power(self, verb: Verb, name: str, actor: Actor) -> Task:
         record = self._registry.get(name)
-        params: Spec = PowerParams(name=name, id=record.id)
+        params = PowerParams(name=name, id=record.id)
         return await self._tasks.submit(f"instance.{verb.value}", params, actor)
 
     async def shutdown(self, name: str, request: ShutdownRequest, actor: Actor) -> Task:
@@ -223,5 +246,3 @@ class Instances(GuestAccess):
     async def release_space(self, pool: str) -> None:
         """Let instances go on that were held for lack of room in a pool."""
         await self._runtime.release_pool(pool)
-
-

@@ -44,9 +44,9 @@ class InstanceWatch:
 
     def attach(self, driver: InstanceDriver) -> None:
         """Hear a driver's signals from now on."""
-        driver.listen(lambda instance_id, signal, data: self._queue.put_nowait(
-            (instance_id, signal, data)
-        ))
+        driver.listen(
+            lambda instance_id, signal, data: self._queue.put_nowait((instance_id, signal, data))
+        )
 
     async def run(self) -> None:
         """Work until cancelled; one bad signal never ends the loop."""
