@@ -10,11 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from lodge.model.host import Capability
 from lodge.model.instance import InstanceKind, InstanceSpec, Power
 
 __all__ = [
+    "Accelerates",
+    "Acceleration",
     "AttachedDisk",
     "AttachedNic",
+    "Capabilities",
     "Consoles",
     "Ended",
     "ExecOutcome",
@@ -332,4 +336,34 @@ class SpaceGuard(Protocol):
 
     async def hold_for_space(self, plan_id: str, handle: Handle, /) -> None:
         """Pause it with the reason ``pool is full``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acceleration:
+    """How instances execute here; ``reason`` says how that was found out, or why nothing better.
+
+    ``is_proven``: a guest really ran that way on this machine.
+    """
+
+    name: str
+    reason: str
+    is_proven: bool
+
+
+@runtime_checkable
+class Accelerates(Protocol):
+    """Optional: drivers whose instances may run with or without hardware acceleration."""
+
+    async def acceleration(self) -> Acceleration:
+        """Return the verdict, found by trying; cheap when it was found before."""
+        ...
+
+
+@runtime_checkable
+class Capabilities(Protocol):
+    """Optional: drivers that know which programs and devices of the host they use."""
+
+    async def capabilities(self) -> Sequence[Capability]:
+        """Try everything this driver uses; reads only, leaves nothing behind."""
         ...
