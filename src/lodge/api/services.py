@@ -329,9 +329,7 @@ class Access(Protocol):
         """Return who a bearer secret stands for."""
         ...
 
-    async def create_token(
-        self, request: TokenCreate, actor: Actor, /
-    ) -> tuple[TokenView, str]:
+    async def create_token(self, request: TokenCreate, actor: Actor, /) -> tuple[TokenView, str]:
         """Make a token; the secret is returned this once."""
         ...
 
