@@ -22,6 +22,7 @@ __all__ = [
     "find_program",
     "identify",
     "is_alive",
+    "is_halted",
     "kill",
     "run",
     "spawn_detached",
@@ -189,6 +190,12 @@ def is_alive(process: ProcessIdentity) -> bool:
         and int(fields[19]) == process.start_ticks
         and fields[0] not in ("Z", "X", "x")
     )
+
+
+def is_halted(process: ProcessIdentity) -> bool:
+    """Whether that very process was stopped by SIGSTOP or a debugger, so that it cannot answer."""
+    fields = _stat_fields(process.pid)
+    return fields is not None and int(fields[19]) == process.start_ticks and fields[0] in ("T", "t")
 
 
 def started_at(process: ProcessIdentity) -> float:
