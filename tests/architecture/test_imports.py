@@ -9,7 +9,9 @@ from house import ROOT
 
 def test_import_contracts_are_kept() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    ran = subprocess.run([linter, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run(
+        [linter, "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stdout
 
 
