@@ -95,7 +95,7 @@ async def _make_esp(plan: DiskPlan, esp: Path, kernel: Path, initrd: Path, scrat
     esp.unlink(missing_ok=True)
     with full_disk_told(esp), esp.open("wb") as made:
         made.truncate(plan.esp_bytes)
-    await process.run(["mkfs.fat", "-F", "32", "-s", "1", "--invariant", "-n", "ESP", esp])
+    await process.run(["mkfs.fat", "-F", "32", "-s", "1", "--invariant", "-n", "LODGE-ESP", esp])
     folders = ("EFI", "EFI/BOOT", "loader", "loader/entries", "syslinux")
     await process.run(["mmd", "-i", esp, *(f"::/{name}" for name in folders)])
     texts = {
