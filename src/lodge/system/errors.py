@@ -3,11 +3,13 @@
 from lodge.base.errors import LimitError, UnavailableError
 
 __all__ = [
+    "CertificateDamagedError",
     "DiskFullError",
     "KernelRefusedError",
     "ProgramFailedError",
     "ProgramMissingError",
     "ProgramTimeoutError",
+    "UntrustedFileError",
 ]
 
 
@@ -42,4 +44,20 @@ class KernelRefusedError(UnavailableError):
     """The kernel refused a system call or a netlink request; details carry its ``errno``."""
 
     code = "kernel_refused"
+    retryable = False
+
+
+class UntrustedFileError(UnavailableError):
+    """A file in a guest's folder is not what it should be: a guest may have put it there."""
+
+    code = "untrusted_file"
+    hint_text = "look at that folder; the guest's process may be under somebody else's control"
+    retryable = False
+
+
+class CertificateDamagedError(UnavailableError):
+    """The daemon's certificate or key cannot be read, or they do not belong together."""
+
+    code = "certificate_damaged"
+    hint_text = "remove both files: the next start makes new ones (with a new fingerprint)"
     retryable = False
