@@ -11,7 +11,8 @@ __all__ = ["NetworkDriver"]
 class NetworkDriver(Protocol):
     """Make networks real: bridge, router, DHCP, DNS, NAT. Every method is idempotent.
 
-    Errors: ``NetworkToolMissingError``, ``AddressInUseError``, ``NetworkFailedError``.
+    Errors: ``NetworkToolMissingError``, ``Ipv6MissingError``, ``AddressInUseError``,
+    ``PortBusyError``, ``NetworkFailedError``.
     """
 
     name: ClassVar[str]
@@ -28,8 +29,15 @@ class NetworkDriver(Protocol):
         """Bring it up, or adopt it as it runs; make its static leases be exactly these."""
         ...
 
+    async def set_leases(self, network: Network, leases: Sequence[Lease], /) -> None:
+        """Make the static leases and DNS names be exactly these; cheaper than ``ensure``.
+
+        An address that changed hands is taken from its former owner at once.
+        """
+        ...
+
     async def remove(self, network: Network, /) -> None:
-        """Take it down without a trace."""
+        """Take it down without a trace, however little of it there is."""
         ...
 
     async def status(self, network: Network, /) -> NetworkStatus:
@@ -37,7 +45,11 @@ class NetworkDriver(Protocol):
         ...
 
     def open_port(self, network: Network, port: str, mac: str, /, *, uid: int) -> int:
-        """Make a tap on the bridge and return an open descriptor of it (the caller closes it)."""
+        """Make a tap on the bridge and return an open descriptor of it (the caller closes it).
+
+        The tap lives as long as a descriptor of it. Blocks for a few milliseconds; may be called
+        from any thread. A port name has at most 15 characters.
+        """
         ...
 
     async def close_port(self, network: Network, port: str, /) -> None:
