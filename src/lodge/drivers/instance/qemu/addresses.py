@@ -6,8 +6,9 @@ it keeps every place in ``known``, gives new devices the lowest free ones, and k
 removed devices reserved until the machine has no other left.
 
 Places are written as text: ``port3`` (alone behind PCIe root port 3), ``lun2`` (on the SCSI
-controller), ``sata1`` (on the board's AHCI), ``mmio5`` (virtio-mmio transport 5 of a microvm).
-The entry ``ports`` is no device: it counts the root ports the machine was given.
+controller), ``sata1`` (on the board's AHCI), ``mmio5`` (sixth virtio-mmio transport of a microvm,
+in the order the guest finds them). The entry ``ports`` is no device: it counts the root ports
+the machine was given.
 """
 
 from collections.abc import Mapping
@@ -35,10 +36,12 @@ MAX_PORTS: Final = 64
 _FIRST_PORT_SLOT: Final = 0x10
 _FAMILY_SIZES: Final = MappingProxyType({"port": MAX_PORTS, "lun": 255, "sata": 6, "mmio": 17})
 
-MMIO_FIXED: Final[Mapping[str, int]] = MappingProxyType(
-    {"seed": 17, "vsock0": 18, "serialbus0": 19, "balloon0": 20, "rng0": 21}
+_MMIO_LAST: Final = 23
+_MMIO_FIXED: Final[Mapping[str, int]] = MappingProxyType(
+    {"rng0": 6, "balloon0": 5, "serialbus0": 4, "vsock0": 3, "seed": 2}
 )
-"""Transports of a microvm's fixed devices; of the 24 (hw/i386/microvm.c) the first 17 are free."""
+"""Transports of a microvm's fixed devices, of its 24 (hw/i386/microvm.c). Linux finds the highest
+transport first, so disks and nics count down from the top and the seed comes after them."""
 
 
 class RootSlot:
@@ -75,9 +78,9 @@ def port_address(index: int) -> str:
 
 def mmio_place(device: str, places: Mapping[str, str]) -> str:
     """Name of the virtio-mmio bus a microvm's device sits on."""
-    index = MMIO_FIXED.get(device)
+    index = _MMIO_FIXED.get(device)
     if index is None:
-        index = int(places[device].removeprefix("mmio"))
+        index = _MMIO_LAST - int(places[device].removeprefix("mmio"))
     return f"virtio-mmio-bus.{index}"
 
 

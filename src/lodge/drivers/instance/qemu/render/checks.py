@@ -95,6 +95,10 @@ def _check_disks(plan: InstancePlan) -> None:
                 where=f"{where}.bus",
                 hint="set the disk's bus to virtio, or machine to q35",
             )
+        if disk.format == "raw" and disk.chain:
+            raise UnsupportedPlanError(
+                f"disk {disk.name!r} is raw, so it cannot have a layer below", where=where
+            )
         for path, layer_format in ((disk.path, disk.format), *disk.chain):
             if layer_format not in _FORMATS:
                 raise UnsupportedPlanError(
