@@ -6,6 +6,7 @@ from lodge.base.errors import (
     InvalidError,
     LimitError,
     NotFoundError,
+    UnauthenticatedError,
     UnavailableError,
     UnsupportedError,
 )
@@ -15,16 +16,20 @@ __all__ = [
     "EndpointInUseError",
     "ForeignOriginError",
     "IdempotencyKeyReusedError",
+    "IdempotencyUnsupportedError",
     "InvalidCursorError",
     "InvalidFieldError",
     "InvalidFilterError",
     "InvalidQueryError",
     "InvalidSortError",
     "LengthRequiredError",
+    "LogNotFoundError",
     "MalformedBodyError",
     "MalformedPathError",
     "MalformedRequestError",
     "MethodNotAllowedError",
+    "MissingTokenError",
+    "NotRootError",
     "RequestTimeoutError",
     "RouteNotFoundError",
     "ScopeTooSmallError",
@@ -142,6 +147,31 @@ class ScopeTooSmallError(DeniedError):
     """The token is valid, but its scope does not include what the route needs."""
 
     code = "scope_too_small"
+
+
+class NotRootError(DeniedError):
+    """A process of another user than root reached the daemon's socket."""
+
+    code = "not_root"
+
+
+class MissingTokenError(UnauthenticatedError):
+    """The request has no ``Authorization: Bearer`` header."""
+
+    code = "missing_token"
+    hint_text = "send the header: Authorization: Bearer lodge_..."
+
+
+class IdempotencyUnsupportedError(InvalidError):
+    """``Idempotency-Key`` came with a route that cannot keep it."""
+
+    code = "idempotency_not_supported"
+
+
+class LogNotFoundError(NotFoundError):
+    """The instance keeps no log of that name; details list the names it has."""
+
+    code = "log_not_found"
 
 
 class ForeignOriginError(DeniedError):

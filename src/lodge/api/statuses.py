@@ -35,6 +35,7 @@ STATUS_BY_CODE: Mapping[str, HTTPStatus] = MappingProxyType(
         errors.InvalidSortError.code: HTTPStatus.BAD_REQUEST,
         errors.InvalidCursorError.code: HTTPStatus.BAD_REQUEST,
         errors.UnconditionalRouteError.code: HTTPStatus.BAD_REQUEST,
+        errors.IdempotencyUnsupportedError.code: HTTPStatus.BAD_REQUEST,
         errors.BodyTooLargeError.code: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         errors.LengthRequiredError.code: HTTPStatus.LENGTH_REQUIRED,
         errors.WrongMediaTypeError.code: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
