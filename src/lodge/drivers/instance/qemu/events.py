@@ -10,11 +10,23 @@ from typing import Any
 from lodge.drivers.instance.contract import Ended, Signal
 from lodge.model.instance import Power
 
-__all__ = ["AGENT_PORT", "AgentPort", "Ending", "Meaning", "meaning", "power_of"]
+__all__ = [
+    "AGENT_CHARDEV",
+    "AGENT_PORT",
+    "AgentPort",
+    "Ending",
+    "Meaning",
+    "ending_of",
+    "meaning",
+    "power_of",
+]
 
 _Data = Mapping[str, Any]
 
-AGENT_PORT = "qga0"
+AGENT_CHARDEV = "agent"
+"""Id of the guest agent's channel."""
+
+AGENT_PORT = "agent0"
 """Id of the virtio port that the guest agent opens."""
 
 
@@ -53,13 +65,17 @@ def _shutdown(data: _Data) -> Ending:
         return Ending(Ended.PANICKED, "the guest's kernel panicked")
     if data.get("guest") is True:
         return Ending(Ended.GUEST, f"the guest switched itself off ({reason})")
-    return Ending(Ended.ASKED, f"QEMU was asked to end ({reason})")
+    if reason.startswith("host-qmp"):
+        return Ending(Ended.ASKED, "it was stopped")
+    return Ending(Ended.CRASHED, f"QEMU was ended from outside ({reason})")
 
 
-def _panic_text(data: _Data) -> str:
+def _panic(data: _Data) -> Ending | None:
+    if data.get("action") == "run":
+        return None
     info = data.get("info")
-    kind = info.get("type") if isinstance(info, dict) else None
-    return f"the guest's kernel panicked ({kind})" if kind else "the guest's kernel panicked"
+    kind = f" ({info['type']})" if isinstance(info, dict) and "type" in info else ""
+    return Ending(Ended.PANICKED, f"the guest's kernel panicked{kind}")
 
 
 def _io_error(data: _Data) -> Meaning:
@@ -82,7 +98,7 @@ _MEANINGS: Mapping[str, Callable[[_Data], Meaning | Ending | AgentPort | None]] 
     "STOP": lambda _data: Meaning(Signal.PAUSED),
     "RESET": lambda data: Meaning(Signal.RESET, {"by_guest": data.get("guest") is True}),
     "SHUTDOWN": _shutdown,
-    "GUEST_PANICKED": lambda data: Ending(Ended.PANICKED, _panic_text(data)),
+    "GUEST_PANICKED": _panic,
     "BLOCK_IO_ERROR": _io_error,
     "VSERPORT_CHANGE": _agent_port,
 }
@@ -110,3 +126,12 @@ _POWERS: Mapping[str, tuple[Power, str]] = {
 def power_of(status: str) -> tuple[Power | None, str]:
     """Translate QEMU's run state (``query-status``) into power and a reason for people."""
     return _POWERS.get(status, (None, f"QEMU reports the unknown state {status!r}"))
+
+
+def ending_of(status: str) -> Ending | None:
+    """Say why a guest that waits in this run state has come to its end; null when it has not."""
+    if status == "shutdown":
+        return Ending(Ended.GUEST, "the guest switched itself off")
+    if status == "guest-panicked":
+        return Ending(Ended.PANICKED, "the guest's kernel panicked")
+    return None

@@ -8,6 +8,7 @@ import msgspec
 
 from lodge.drivers.instance.contract import Handle
 from lodge.drivers.instance.errors import HandleLostError
+from lodge.drivers.instance.qemu.render.facts import Sockets
 from lodge.system.process import ProcessIdentity
 
 __all__ = ["QemuHandle", "dump_handle", "load_handle"]
@@ -16,7 +17,8 @@ __all__ = ["QemuHandle", "dump_handle", "load_handle"]
 class QemuHandle(msgspec.Struct, frozen=True, kw_only=True):
     """What runs, where its sockets are, and what its devices are called.
 
-    ``pci`` maps a device's id to its PCI address; ``started_at`` is the wall clock of its start.
+    ``places`` maps a device's id to where it sits; ``started_at`` is the wall clock of its
+    start; ``log_offset`` is where its own lines begin in ``qemu.log``.
     """
 
     pid: int
@@ -27,7 +29,8 @@ class QemuHandle(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     accelerator: str
     machine: str
-    pci: dict[str, str] = {}
+    log_offset: int = 0
+    places: dict[str, str] = {}
 
     @property
     def identity(self) -> ProcessIdentity:
@@ -40,24 +43,14 @@ class QemuHandle(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir)
 
     @property
-    def qmp(self) -> Path:
-        """Its monitor."""
-        return self.folder / "qmp.sock"
+    def state(self) -> Path:
+        """Where its logs are."""
+        return Path(self.state_dir)
 
     @property
-    def agent(self) -> Path:
-        """The guest agent's channel."""
-        return self.folder / "qga.sock"
-
-    @property
-    def console(self) -> Path:
-        """The first serial port."""
-        return self.folder / "console.sock"
-
-    @property
-    def vnc(self) -> Path:
-        """The VNC server."""
-        return self.folder / "vnc.sock"
+    def sockets(self) -> Sockets:
+        """Where it listens."""
+        return Sockets.within(self.folder)
 
 
 def dump_handle(handle: QemuHandle) -> dict[str, Any]:

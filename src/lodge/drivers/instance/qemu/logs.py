@@ -15,7 +15,7 @@ from typing import Final
 from lodge.base.units import MIB
 from lodge.system.files import full_disk_told
 
-__all__ = ["LOG_NAMES", "log_files", "prepare_log", "rotate", "size_of", "tail"]
+__all__ = ["LOG_NAMES", "log_files", "log_path", "prepare_log", "rotate", "size_of", "tail"]
 
 LOG_NAMES: Final = ("serial", "qemu")
 LIMIT_BYTES: Final = 4 * MIB
@@ -26,7 +26,12 @@ _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 def log_files(state_dir: Path) -> Mapping[str, Sequence[Path]]:
     """Name of log to the files that exist, oldest first."""
-    return {name: _files(state_dir / f"{name}.log") for name in LOG_NAMES}
+    return {name: _files(log_path(state_dir, name)) for name in LOG_NAMES}
+
+
+def log_path(state_dir: Path, name: str) -> Path:
+    """Where a log is written."""
+    return state_dir / f"{name}.log"
 
 
 def _files(newest: Path) -> list[Path]:
@@ -66,7 +71,8 @@ def tail(path: Path, *, limit_bytes: int, since: int = 0) -> bytes:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             return b""
-        return os.pread(handle, limit_bytes, max(since, facts.st_size - limit_bytes, 0))
+        begin = since if since <= facts.st_size else 0  # it was rotated since
+        return os.pread(handle, limit_bytes, max(begin, facts.st_size - limit_bytes, 0))
     finally:
         os.close(handle)
 
