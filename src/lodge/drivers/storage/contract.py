@@ -1,12 +1,43 @@
 """What a storage driver must do, and what it may additionally do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from lodge.model.storage import PoolUsage, VolumeFormat, VolumeUsage
 
-__all__ = ["FileAccess", "StorageDriver", "StorageTraits", "VolumeFiles"]
+__all__ = [
+    "SECTOR_BYTES",
+    "FileAccess",
+    "PoolPlace",
+    "PoolRoom",
+    "StorageDriver",
+    "StorageFactory",
+    "StorageTraits",
+    "VolumeCopies",
+    "VolumeFiles",
+]
+
+SECTOR_BYTES = 512
+"""Sizes of volumes are multiples of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlace:
+    """Which pool a driver object is for. ``id`` tells this pool's folder from any other's."""
+
+    name: str
+    id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRoom:
+    """Bytes of the place that a pool lies in, as its file system tells; cheap to ask."""
+
+    total_bytes: int
+    free_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +51,11 @@ class StorageTraits:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFiles:
-    """Where a volume's bytes are: its own file and the image files below, nearest first."""
+    """Where a volume's bytes are: its own file and the image files below, nearest first.
+
+    ``format`` is the one Lodge gave it, never one found in its content; ``chain`` is what the
+    volume's header names, so a caller who knows better compares (see ``services/volumes``).
+    """
 
     path: Path
     format: VolumeFormat
@@ -28,28 +63,48 @@ class VolumeFiles:
 
 
 class StorageDriver(Protocol):
-    """Keep volumes in one pool (one object per pool). Sizes are bytes. Every method is idempotent.
+    """Keep volumes in one pool (one object per pool). Sizes are bytes, multiples of 512.
 
-    A linked clone stands on ``base``, a read-only qcow2 image file given by absolute path.
+    Every method is idempotent and leaves nothing behind when it fails. Callers hold the pool's or
+    the volume's lock. A linked clone stands on ``base``, a read-only, self-contained qcow2 file
+    given by absolute path; the raw layout gets a full copy of it instead.
+
     Errors: ``PoolFullError``, ``PoolOfflineError``, ``VolumeNotFoundError``,
-    ``VolumeTooSmallError``.
+    ``VolumeExistsError``, ``VolumeTooSmallError``, ``VolumeTooLargeError``, ``VolumeBusyError``,
+    ``VolumeBaseError``, ``VolumeTamperedError``.
     """
 
     name: ClassVar[str]
 
     @property
     def traits(self) -> StorageTraits:
-        """Facts about this pool."""
+        """Facts about this pool, once it is open."""
+        ...
+
+    async def create_pool(self) -> None:
+        """Make the pool's folder and mark it as this pool's; refuse one with other content.
+
+        Raises:
+            PoolPathTakenError: other files or another pool are there.
+            PoolPathUnsuitableError: the file system cannot do what the driver needs.
+        """
         ...
 
     async def open(self) -> None:
-        """Prepare the pool's folder, probe its abilities."""
+        """Check that the folder is this pool's, remove unfinished files, probe abilities.
+
+        Never makes the folder: where a mount is missing, an empty pool must not appear.
+        """
+        ...
+
+    async def delete_pool(self) -> None:
+        """Remove what ``create_pool`` made; refused while anything else is left."""
         ...
 
     async def create_volume(
         self, volume: str, /, *, size_bytes: int, layout: VolumeFormat, base: Path | None = None
     ) -> None:
-        """Make an empty volume, or a linked clone of ``base``; an equal one that exists is kept."""
+        """Make an empty volume, or a clone of ``base``; an equal one that exists is kept."""
         ...
 
     async def resize_volume(self, volume: str, /, *, size_bytes: int) -> None:
@@ -69,16 +124,19 @@ class StorageDriver(Protocol):
         ...
 
     async def volumes(self) -> list[str]:
-        """Names of all volumes found in the pool."""
+        """Names of all volumes found in the pool, sorted."""
         ...
 
     async def usage(self) -> PoolUsage:
         """Room of the pool (``promised_bytes`` and ``health`` are filled in by the service)."""
         ...
 
-    async def delete_pool(self) -> None:
-        """Remove what ``open`` made; refused while volumes are left."""
+    async def room(self) -> PoolRoom:
+        """Only the room, for those who look every second."""
         ...
+
+
+StorageFactory = Callable[[PoolPlace], StorageDriver]
 
 
 @runtime_checkable
@@ -87,4 +145,13 @@ class FileAccess(Protocol):
 
     async def grant(self, volume: str, /, *, uid: int) -> None:
         """Give the volume's own file to that user, and to nobody else."""
+        ...
+
+
+@runtime_checkable
+class VolumeCopies(Protocol):
+    """Optional: make an independent copy of a volume inside its pool, sharing blocks if it can."""
+
+    async def copy_volume(self, source: str, target: str, /) -> None:
+        """Copy a volume that nothing runs on; an equal-sized ``target`` that exists is kept."""
         ...
