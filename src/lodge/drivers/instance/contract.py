@@ -18,6 +18,7 @@ __all__ = [
     "Acceleration",
     "AttachedDisk",
     "AttachedNic",
+    "ConsoleSession",
     "Capabilities",
     "Consoles",
     "Ended",
