@@ -1,0 +1,132 @@
+"""Facts about this machine from /proc and /sys: CPUs, memory, load, kernel (proc(5))."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from lodge.base.units import KIB, MIB
+
+__all__ = [
+    "Memory",
+    "boot_id",
+    "cpu_count",
+    "cpu_flags",
+    "cpu_model_name",
+    "host_name",
+    "kernel_release",
+    "load_1m",
+    "machine_id",
+    "memory",
+    "parse_cpu_field",
+    "parse_memory",
+    "tsc_khz",
+    "uptime_s",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The machine's memory, in MiB; ``available`` can be had without swapping."""
+
+    total_mib: int
+    available_mib: int
+
+
+def parse_memory(meminfo: str) -> Memory:
+    r"""Read /proc/meminfo.
+
+    >>> parse_memory("MemTotal:  2097152 kB\nMemAvailable:  1048576 kB\n")
+    Memory(total_mib=2048, available_mib=1024)
+    """
+    sizes = {}
+    for line in meminfo.splitlines():
+        name, _, rest = line.partition(":")
+        if rest.strip():
+            sizes[name] = int(rest.split()[0]) * KIB // MIB
+    total = sizes.get("MemTotal", 0)
+    return Memory(total, sizes.get("MemAvailable", sizes.get("MemFree", 0)))
+
+
+def parse_cpu_field(cpuinfo: str, field: str) -> str:
+    r"""Return a field of the first CPU in /proc/cpuinfo, or an empty string.
+
+    >>> parse_cpu_field("processor\t: 0\nmodel name\t: Xeon\n", "model name")
+    'Xeon'
+    """
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return ""
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def memory() -> Memory:
+    """The machine's memory now."""
+    return parse_memory(_text("/proc/meminfo"))
+
+
+def cpu_count() -> int:
+    """CPUs that are online."""
+    return os.cpu_count() or 1
+
+
+def cpu_model_name() -> str:
+    """Name of the CPU as its maker tells it."""
+    return parse_cpu_field(_text("/proc/cpuinfo"), "model name") or platform.machine()
+
+
+def cpu_flags() -> frozenset[str]:
+    """Abilities of the CPU by the kernel's names (``vmx``, ``svm``)."""
+    return frozenset(parse_cpu_field(_text("/proc/cpuinfo"), "flags").split())
+
+
+def tsc_khz() -> int | None:
+    """Frequency of the time stamp counter in kHz, as well as the kernel tells it.
+
+    /proc/cpuinfo shows the momentary clock of a core, which on most servers and in VMs equals the
+    TSC's; the maximum of the CPU frequency driver is not used, because it includes boost.
+    """
+    clock_mhz = parse_cpu_field(_text("/proc/cpuinfo"), "cpu MHz")
+    try:
+        return round(float(clock_mhz) * 1000)
+    except ValueError:
+        return None
+
+
+def load_1m() -> float:
+    """Mean number of runnable processes over the last minute."""
+    return os.getloadavg()[0]
+
+
+def uptime_s() -> float:
+    """Seconds since the machine started."""
+    fields = _text("/proc/uptime").split()
+    return float(fields[0]) if fields else 0.0
+
+
+def kernel_release() -> str:
+    """Release of the running kernel (``uname -r``)."""
+    return platform.release()
+
+
+def host_name() -> str:
+    """The machine's own name, without domain."""
+    return platform.node().partition(".")[0]
+
+
+def machine_id() -> str:
+    """The installation's id (machine-id(5)); empty where there is none."""
+    return _text("/etc/machine-id").strip()
+
+
+def boot_id() -> str:
+    """An id that changes with each start of the machine (random(4))."""
+    return _text("/proc/sys/kernel/random/boot_id").strip()
