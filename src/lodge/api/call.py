@@ -1,5 +1,6 @@
 """One request under way, as handlers see it: decoded, and of a known caller."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ class Surroundings:
     world: World
     lodge_version: str
     openapi: Callable[[], bytes]
+    closing: asyncio.Event
+    origins: frozenset[str] = frozenset()
     heartbeat_s: float = 15.0
     stall_s: float = 60.0
     json_limit: int = 4 * 1024 * 1024

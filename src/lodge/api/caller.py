@@ -36,13 +36,12 @@ class Caller:
     scope: Scope | None
 
 
-async def identify_caller(request: web.BaseRequest, access: Access, world: World) -> Caller:
+async def identify_caller(request: web.BaseRequest, access: Access, trace: str) -> Caller:
     """Find out who is calling; a wrong token is an error, none at all is not.
 
     Raises:
         NotRootError, UnauthenticatedError, TooManyFailuresError, MalformedRequestError
     """
-    trace = trace_of(request, world)
     reasons = _reasons(request)
     connection = _connection(request)
     if connection.family == socket.AF_UNIX:
