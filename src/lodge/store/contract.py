@@ -4,12 +4,13 @@ The words and limits are those that SQLite and etcd can both keep, so that one c
 (``tests/contract/store``) runs over every implementation.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 __all__ = [
     "MAX_OPERATIONS",
+    "MAX_TRANSACTION_BYTES",
     "MAX_VALUE_BYTES",
     "Change",
     "Compare",
@@ -22,7 +23,11 @@ __all__ = [
 ]
 
 MAX_VALUE_BYTES = 1024 * 1024 - 1
+"""Largest value; etcd refuses requests over 1.5 MiB, so one value stays well below."""
 MAX_OPERATIONS = 128
+"""Most comparisons, and most operations on either side, of one transaction (etcd's default)."""
+MAX_TRANSACTION_BYTES = 1_500_000
+"""Most bytes of keys and values in one transaction (below etcd's ``--max-request-bytes``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,11 @@ class Change:
 class Store(Protocol):
     """Keys to bytes, ordered by one growing revision. Reads never touch the disk.
 
-    Errors: ``StoreFullError`` (no room on disk; nothing was changed), ``TransactionTooLargeError``,
-    ``CompactedError`` (re-list, then watch from the list's revision), ``LeaseExpiredError``.
+    Keys below ``fencing/`` belong to the store itself.
+
+    Errors of every write: ``StoreFullError`` and ``StoreFailedError`` (nothing was changed),
+    ``TransactionTooLargeError``, ``InvalidTransactionError`` (an empty key, or one key written
+    twice), ``LeaseExpiredError`` (a put names a lease that ended), ``StoreClosedError``.
     """
 
     @property
@@ -105,27 +113,58 @@ class Store(Protocol):
         then: Sequence[Operation],
         otherwise: Sequence[Operation] = (),
     ) -> TxnResult:
-        """Apply ``then`` in one durable step if every comparison holds, else ``otherwise``."""
+        """Apply ``then`` in one durable step if every comparison holds, else ``otherwise``.
+
+        The revision grows by one when something changed. When the caller is cancelled meanwhile,
+        the outcome is unknown to it: shield the call where that matters.
+        """
         ...
 
-    def watch(self, prefix: str, /, from_revision: int) -> AsyncIterator[Change]:
-        """Yield every change below the prefix later than ``from_revision``, once and in order."""
+    def changes(self, prefix: str, /, from_revision: int) -> Sequence[Change]:
+        """Return the changes below the prefix later than ``from_revision`` known now, in order.
+
+        Raises:
+            CompactedError: some of them may have been forgotten; list again.
+        """
+        ...
+
+    def watch(self, prefix: str, /, from_revision: int) -> AsyncGenerator[Change, None]:
+        """Yield every change below the prefix later than ``from_revision``, once and in order.
+
+        Raises:
+            CompactedError: as ``changes``; also later on, to a watcher that is too slow.
+            StoreClosedError: the store ended.
+        """
+        ...
+
+    async def compact(self, revision: int, /) -> None:
+        """Forget the history of changes up to a revision; what is stored now stays."""
         ...
 
     async def lease(self, ttl_s: float, /) -> int:
-        """Create a lease; its keys are deleted when it is not kept alive for ``ttl_s`` seconds."""
+        """Create a lease; its keys are deleted when it is not kept alive for ``ttl_s`` seconds.
+
+        A restart of the store gives every lease its full time again, as a new leader of etcd does.
+        """
         ...
 
     async def keep_alive(self, lease: int, /) -> None:
-        """Renew a lease for another full time."""
+        """Renew a lease for another full time.
+
+        Raises:
+            LeaseExpiredError: too late; its keys are gone.
+        """
         ...
 
     async def revoke(self, lease: int, /) -> None:
-        """End a lease now, deleting its keys."""
+        """End a lease now, deleting its keys; nothing happens when it ended before."""
         ...
 
     async def token(self, lock: str, /) -> int:
-        """Return a fencing token for a lock: a number larger than any given out before for it."""
+        """Return a fencing token for a lock: a number larger than any given out before for it.
+
+        Tokens grow over restarts too, because they are revisions.
+        """
         ...
 
     async def close(self) -> None:
