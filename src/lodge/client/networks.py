@@ -1,0 +1,67 @@
+"""Endpoints of networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from lodge.client.call import Call, path
+from lodge.client.endpoint import Endpoint, Group, ListEndpoint
+
+if TYPE_CHECKING:
+    from lodge.model.answers import Page
+    from lodge.model.network import Lease, Network, NetworkCreate, NetworkStatus
+    from lodge.model.requests import TaskAnswer
+
+__all__ = ["Networks"]
+
+D = TypeVar("D")
+
+
+class Networks(Group[D]):
+    """Networks with their own router, DHCP and DNS."""
+
+    @ListEndpoint
+    def list(
+        self,
+        *,
+        where: str = "",
+        sort: str = "",
+        limit: int | None = None,
+    ) -> Call[Page[Network]]:
+        """List networks."""
+        return Call("GET", path("networks"), query={"filter": where, "sort": sort, "limit": limit})
+
+    @Endpoint
+    def get(self, name: str) -> Call[Network]:
+        """Show one network."""
+        return Call("GET", path("networks", name))
+
+    @Endpoint
+    def status(self, name: str) -> Call[NetworkStatus]:
+        """Tell whether a network works."""
+        return Call("GET", path("networks", name, "status"))
+
+    @ListEndpoint
+    def leases(
+        self,
+        name: str,
+        *,
+        where: str = "",
+        sort: str = "",
+    ) -> Call[Page[Lease]]:
+        """List the addresses given to instances."""
+        return Call("GET", path("networks", name, "leases"), query={"filter": where, "sort": sort})
+
+    @Endpoint
+    def create(self, request: NetworkCreate, *, wait_s: float | None = None) -> Call[TaskAnswer]:
+        """Create a network."""
+        return Call(
+            "POST", path("networks"), query={"wait": wait_s}, body=request, timeout_s=wait_s or 0.0
+        )
+
+    @Endpoint
+    def delete(self, name: str, *, wait_s: float | None = None) -> Call[TaskAnswer]:
+        """Delete a network that no instance uses."""
+        return Call(
+            "DELETE", path("networks", name), query={"wait": wait_s}, timeout_s=wait_s or 0.0
+        )
