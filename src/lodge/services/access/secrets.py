@@ -16,6 +16,7 @@ __all__ = [
     "ID_BYTES",
     "SECRET_BYTES",
     "TokenText",
+    "encode_secret",
     "hash_matches",
     "hash_secret",
     "read_token",
@@ -41,8 +42,12 @@ class TokenText:
 
 def write_token(token_id: TokenId, random: bytes) -> str:
     """Write a token from its id and its random bits."""
-    secret = base64.urlsafe_b64encode(random).decode().rstrip("=")
-    return f"lodge_{token_id}_{secret}"
+    return f"lodge_{token_id}_{encode_secret(random)}"
+
+
+def encode_secret(random: bytes) -> str:
+    """Write random bits as they stand in a token: base64url without padding."""
+    return base64.urlsafe_b64encode(random).decode().rstrip("=")
 
 
 def read_token(text: str) -> TokenText | None:
