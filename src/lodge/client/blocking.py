@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,7 +76,7 @@ class BlockingDoor:
 
     def download(self, call: Call[Any], /) -> Iterator[bytes]:
         """Hand out an answer's bytes as they arrive; the request is sent at the first one."""
-        link, head, body = self._exchange(call)
+        link, head, body = self._exchange(call, call.headers)
         with link:
             if head.status >= 400:
                 raise error_from_answer(head.status, _joined(body))
@@ -113,9 +113,10 @@ class BlockingDoor:
 
     def _content(self, call: Call[Any]) -> bytes:
         attempt = 0
+        headers = call.own_headers()
         while True:
             try:
-                return self._once(call)
+                return self._once(call, headers)
             except LodgeError as error:
                 delay_s = retry_delay_s(call, attempt, error)
                 if delay_s is None:
@@ -123,20 +124,22 @@ class BlockingDoor:
             time.sleep(delay_s)
             attempt += 1
 
-    def _once(self, call: Call[Any]) -> bytes:
-        link, head, body = self._exchange(call)
+    def _once(self, call: Call[Any], headers: Mapping[str, str]) -> bytes:
+        link, head, body = self._exchange(call, headers)
         with link:
             content = _joined(_told(body))
         if head.status >= 400:
             raise error_from_answer(head.status, content)
         return content
 
-    def _exchange(self, call: Call[Any]) -> tuple[socket.socket, Head, Iterator[bytes]]:
+    def _exchange(
+        self, call: Call[Any], own: Mapping[str, str]
+    ) -> tuple[socket.socket, Head, Iterator[bytes]]:
         link = open_connection(self.address, timeout_s=self.timeout_s)
         try:
             link.settimeout(self.timeout_s + call.timeout_s)
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._write(link, call)  # who refuses a body closes early; the answer says why
+                self._write(link, call, own)  # who refuses a body closes early; the answer says why
             reader = link.makefile("rb")
             head = read_head(reader)
             return link, head, read_body(reader, head, call.method)
@@ -147,9 +150,9 @@ class BlockingDoor:
             link.close()
             raise
 
-    def _write(self, link: socket.socket, call: Call[Any]) -> None:
+    def _write(self, link: socket.socket, call: Call[Any], own: Mapping[str, str]) -> None:
         headers = {**self.address.headers(), "Connection": "close", "Accept": "application/json"}
-        headers |= call.headers
+        headers |= own
         body = call.json_body()
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -6,11 +6,12 @@ imports nothing that is slow to load.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-__all__ = ["SAFE_METHODS", "Call", "Octets", "Value", "path", "quote"]
+__all__ = ["SAFE_METHODS", "Call", "Octets", "Value", "change_call", "path", "quote"]
 
 T = TypeVar("T")
 
@@ -55,9 +56,10 @@ class Call(Generic[T]):
         octets: raw bytes, sent as they are; excludes ``body``.
         headers: further request headers.
         timeout_s: how long the answer may take to begin, beyond the door's own limit.
+        is_keyed: the daemon keeps an ``Idempotency-Key`` for it: sent twice, it is done once.
     """
 
-    __slots__ = ("body", "headers", "method", "octets", "path", "query", "timeout_s")
+    __slots__ = ("body", "headers", "is_keyed", "method", "octets", "path", "query", "timeout_s")
 
     def __init__(  # noqa: PLR0913 (a request has that many parts)
         self,
@@ -69,6 +71,7 @@ class Call(Generic[T]):
         octets: Octets | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 0.0,
+        is_keyed: bool = False,
     ) -> None:
         self.method = method
         self.path = path
@@ -77,11 +80,18 @@ class Call(Generic[T]):
         self.octets = octets
         self.headers = dict(headers or {})
         self.timeout_s = timeout_s
+        self.is_keyed = is_keyed
 
     @property
-    def is_safe(self) -> bool:
+    def is_repeatable(self) -> bool:
         """Whether sending it twice does no harm."""
-        return self.method in SAFE_METHODS
+        return self.method in SAFE_METHODS or self.is_keyed
+
+    def own_headers(self) -> dict[str, str]:
+        """Return the headers of this call; a key is new each time, so ask once per call."""
+        if not self.is_keyed:
+            return dict(self.headers)
+        return {**self.headers, "Idempotency-Key": os.urandom(16).hex()}
 
     @property
     def target(self) -> str:
@@ -101,6 +111,7 @@ class Call(Generic[T]):
             octets=self.octets,
             headers=self.headers,
             timeout_s=self.timeout_s,
+            is_keyed=self.is_keyed,
         )
 
     def json_body(self) -> bytes | None:
@@ -123,3 +134,24 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def change_call(
+    method: str,
+    path: str,
+    *,
+    wait_s: float | None,
+    body: object | None = None,
+    query: Mapping[str, Value] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Call[Any]:
+    """Build a call that starts a task and perhaps waits for its end."""
+    return Call(
+        method,
+        path,
+        query={**(query or {}), "wait": wait_s},
+        body=body,
+        headers=headers,
+        timeout_s=wait_s or 0.0,
+        is_keyed=method == "POST",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING, TypeVar
 
-from lodge.client.call import Call, Octets, path
+from lodge.client.call import Call, Octets, change_call, path
 from lodge.client.endpoint import DownloadEndpoint, Endpoint, Group, ListEndpoint
 
 if TYPE_CHECKING:
@@ -40,23 +40,21 @@ class Images(Group[D]):
     @Endpoint
     def add(self, request: ImageAdd, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Fetch an image from a URL, the catalogue, or a file on the host."""
-        return Call(
+        return change_call(
             "POST",
             path("images"),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body=request,
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
     def build(self, request: ImageBuild, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Build an image from distribution packages."""
-        return Call(
+        return change_call(
             "POST",
             path("images", "build"),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body=request,
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
@@ -90,9 +88,7 @@ class Images(Group[D]):
     @Endpoint
     def remove(self, reference: str, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Remove an image that nobody uses."""
-        return Call(
-            "DELETE", path("images", reference), query={"wait": wait_s}, timeout_s=wait_s or 0.0
-        )
+        return change_call("DELETE", path("images", reference), wait_s=wait_s)
 
     @ListEndpoint
     def catalogue(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lodge.client.call import Call, Octets, path
+from lodge.client.call import Call, Octets, change_call, path
 from lodge.client.endpoint import (
     ChannelEndpoint,
     DownloadEndpoint,
@@ -62,12 +62,11 @@ class Instances(Group[D]):
     @Endpoint
     def create(self, request: InstanceCreate, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Create an instance and, unless ``starts`` is false, start it."""
-        return Call(
+        return change_call(
             "POST",
             path("instances"),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body=request,
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
@@ -85,13 +84,12 @@ class Instances(Group[D]):
         wait_s: float | None = None,
     ) -> Call[TaskAnswer]:
         """Change some fields, if the instance is still at that revision."""
-        return Call(
+        return change_call(
             "PATCH",
             path("instances", name),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body=change,
             headers=if_match(revision),
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
@@ -99,13 +97,12 @@ class Instances(Group[D]):
         self, name: str, new_name: str, *, revision: int | None = None, wait_s: float | None = None
     ) -> Call[TaskAnswer]:
         """Give an instance another name."""
-        return Call(
+        return change_call(
             "POST",
             path("instances", name, "rename"),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body={"name": new_name},
             headers=if_match(revision),
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
@@ -113,11 +110,11 @@ class Instances(Group[D]):
         self, name: str, *, is_forced: bool = False, wait_s: float | None = None
     ) -> Call[TaskAnswer]:
         """Delete an instance with its volumes; ``is_forced`` stops it first."""
-        return Call(
+        return change_call(
             "DELETE",
             path("instances", name),
-            query={"force": is_forced or None, "wait": wait_s},
-            timeout_s=wait_s or 0.0,
+            wait_s=wait_s,
+            query={"force": is_forced or None},
         )
 
     @Endpoint
@@ -226,10 +223,9 @@ class Instances(Group[D]):
 def _verb(
     name: str, verb: str, wait_s: float | None, body: object | None = None
 ) -> Call[TaskAnswer]:
-    return Call(
+    return change_call(
         "POST",
         path("instances", name, verb),
-        query={"wait": wait_s},
+        wait_s=wait_s,
         body=body,
-        timeout_s=wait_s or 0.0,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lodge.client.call import Call, path
+from lodge.client.call import Call, change_call, path
 from lodge.client.endpoint import Endpoint, Group, ListEndpoint
 
 if TYPE_CHECKING:
@@ -55,13 +55,9 @@ class Networks(Group[D]):
     @Endpoint
     def create(self, request: NetworkCreate, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Create a network."""
-        return Call(
-            "POST", path("networks"), query={"wait": wait_s}, body=request, timeout_s=wait_s or 0.0
-        )
+        return change_call("POST", path("networks"), wait_s=wait_s, body=request)
 
     @Endpoint
     def delete(self, name: str, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Delete a network that no instance uses."""
-        return Call(
-            "DELETE", path("networks", name), query={"wait": wait_s}, timeout_s=wait_s or 0.0
-        )
+        return change_call("DELETE", path("networks", name), wait_s=wait_s)

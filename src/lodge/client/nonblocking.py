@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,12 @@ __all__ = ["AsyncClient", "AsyncDoor"]
 
 PIECE_BYTES = 1 << 16
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "bG9kZ2UtY2xpZW50LWtleQ==",
+}
 
 
 class AsyncDoor:
@@ -47,9 +53,10 @@ class AsyncDoor:
     async def send(self, call: Call[Any], answer: str, /) -> Any:
         """Send a call and return its decoded answer; see ``retry.py`` for repetitions."""
         attempt = 0
+        headers = call.own_headers()
         while True:
             try:
-                return decode(answer, await self._once(call))
+                return decode(answer, await self._once(call, headers))
             except LodgeError as error:
                 delay_s = retry_delay_s(call, attempt, error)
                 if delay_s is None:
@@ -77,7 +84,7 @@ class AsyncDoor:
 
     async def download(self, call: Call[Any], /) -> AsyncIterator[bytes]:
         """Hand out an answer's bytes as they arrive."""
-        async with self._request(call) as answer:
+        async with self._request(call, call.headers) as answer:
             async for piece in answer.content.iter_any():
                 yield piece
 
@@ -109,8 +116,8 @@ class AsyncDoor:
                     heartbeat=30.0,
                 )
             except aiohttp.WSServerHandshakeError:
-                # The handshake's error has no body: ask again in plain HTTP for the reason.
-                await self._once(call)
+                # This error has no body: ask once more, in plain HTTP, for the reason.
+                await self._once(call, {**call.headers, **_HANDSHAKE})
                 raise AnswerBrokenError("the daemon refused the WebSocket") from None
         try:
             yield AsyncChannel(socket)
@@ -123,13 +130,15 @@ class AsyncDoor:
             await self._http.close()
             self._http = None
 
-    async def _once(self, call: Call[Any]) -> bytes:
-        async with self._request(call) as answer:
+    async def _once(self, call: Call[Any], headers: Mapping[str, str]) -> bytes:
+        async with self._request(call, headers) as answer:
             return await answer.read()
 
     @asynccontextmanager
-    async def _request(self, call: Call[Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Accept": "application/json", **call.headers}
+    async def _request(
+        self, call: Call[Any], own: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Accept": "application/json", **own}
         body: Any = call.json_body()
         if body is not None:
             headers["Content-Type"] = "application/json"

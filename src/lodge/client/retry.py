@@ -14,10 +14,11 @@ _DELAYS_S = (0.1, 0.4)
 def retry_delay_s(call: Call[object], attempt: int, failure: LodgeError) -> float | None:
     """Return how long to wait before trying again, or null to give up.
 
-    Only requests that change nothing are repeated: of others nobody knows whether they arrived.
+    Only requests that change nothing, or that the daemon knows again by their key, are repeated:
+    of others nobody knows whether they arrived.
     A daemon that is not there at all is told at once, so that a person does not wait for nothing.
     """
-    if not call.is_safe or attempt >= len(_DELAYS_S):
+    if not call.is_repeatable or attempt >= len(_DELAYS_S):
         return None
     broken = isinstance(failure, DaemonUnreachableError) and not isinstance(
         failure.__cause__, FileNotFoundError | ConnectionRefusedError

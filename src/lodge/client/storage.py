@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lodge.client.call import Call, path
+from lodge.client.call import Call, change_call, path
 from lodge.client.endpoint import Endpoint, Group, ListEndpoint
 
 if TYPE_CHECKING:
@@ -51,14 +51,12 @@ class Pools(Group[D]):
     @Endpoint
     def create(self, request: PoolCreate, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Create a pool."""
-        return Call(
-            "POST", path("pools"), query={"wait": wait_s}, body=request, timeout_s=wait_s or 0.0
-        )
+        return change_call("POST", path("pools"), wait_s=wait_s, body=request)
 
     @Endpoint
     def delete(self, name: str, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Delete an empty pool."""
-        return Call("DELETE", path("pools", name), query={"wait": wait_s}, timeout_s=wait_s or 0.0)
+        return change_call("DELETE", path("pools", name), wait_s=wait_s)
 
 
 class Volumes(Group[D]):
@@ -93,29 +91,25 @@ class Volumes(Group[D]):
     @Endpoint
     def create(self, request: VolumeCreate, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Create an empty volume or a linked clone of an image."""
-        return Call(
-            "POST", path("volumes"), query={"wait": wait_s}, body=request, timeout_s=wait_s or 0.0
-        )
+        return change_call("POST", path("volumes"), wait_s=wait_s, body=request)
 
     @Endpoint
     def resize(
         self, pool: str, name: str, size_bytes: int, *, wait_s: float | None = None
     ) -> Call[TaskAnswer]:
         """Grow a volume."""
-        return Call(
+        return change_call(
             "PATCH",
             path("pools", pool, "volumes", name),
-            query={"wait": wait_s},
+            wait_s=wait_s,
             body={"size_bytes": size_bytes},
-            timeout_s=wait_s or 0.0,
         )
 
     @Endpoint
     def delete(self, pool: str, name: str, *, wait_s: float | None = None) -> Call[TaskAnswer]:
         """Delete a volume that no instance owns."""
-        return Call(
+        return change_call(
             "DELETE",
             path("pools", pool, "volumes", name),
-            query={"wait": wait_s},
-            timeout_s=wait_s or 0.0,
+            wait_s=wait_s,
         )

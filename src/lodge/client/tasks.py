@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lodge.base.errors import LodgeError
 from lodge.client.call import Call, path
@@ -26,7 +26,7 @@ from lodge.client.errors import (
 )
 
 if TYPE_CHECKING:
-    from lodge.client.subscription import Subscription
+    from lodge.client.subscription import StreamMessage, Subscription
     from lodge.model.answers import EventPage, Page
     from lodge.model.event import Event
     from lodge.model.task import Task
@@ -110,7 +110,7 @@ class Tasks(Group[D]):
                 progress(task)
             if _field(task, "state") in FINAL:
                 _judge(task)
-                return task
+                return cast("Task", task)
             if left_s is not None and left_s <= poll_s:
                 raise WaitTimeoutError(
                     f"task {task_id} is not finished after {timeout_s:g} s; it goes on",
@@ -128,17 +128,25 @@ class Events(Group[D]):
         return Call("GET", path("events"), query={"since": event_id, "filter": where})
 
     @SubscriptionEndpoint
-    def follow(self, since: int | None = None) -> Subscription[Event]:
+    def follow(
+        self, since: int | None = None, *, on_gap: Callable[[], None] | None = None
+    ) -> Subscription[Event]:
         """Yield events as they happen, for ever; after ``since``, or from now on.
 
-        A broken connection is taken up again behind the last event seen.
+        A broken connection is taken up again behind the last event seen. ``on_gap`` is called
+        when events in between were already removed: what was read before must be read again.
         """
         from lodge.client.subscription import Subscription, stream_headers
 
         def ask(last: str | None) -> Call[Any]:
             return Call("GET", path("events"), headers=stream_headers(last), timeout_s=30.0)
 
-        return Subscription(ask, "Event", None if since is None else str(since))
+        def keep(message: StreamMessage) -> bool:
+            if message.kind == "compacted" and on_gap is not None:
+                on_gap()
+            return message.kind == "message"
+
+        return Subscription(ask, "Event", None if since is None else str(since), keep)
 
 
 def _may_return(error: LodgeError) -> bool:
