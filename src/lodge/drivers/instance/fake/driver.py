@@ -75,7 +75,7 @@ class FakeInstances:
     async def stop(self, plan_id: str, handle: Handle, /) -> None:
         """Forget that it ran."""
         await self.faults.meet("stop")
-        if _read(_run_dir(handle)) is not None:
+        if _state(handle) is not None:
             self._end(plan_id, _run_dir(handle), Ended.ASKED)
 
     async def shutdown(self, plan_id: str, handle: Handle, /) -> None:
@@ -103,7 +103,7 @@ class FakeInstances:
         """Read what was written down."""
         if not await self.faults.meet("observe"):
             return Observation(power=None, reason="the fake driver was told to hang")
-        state = _read(_run_dir(handle))
+        state = _state(handle)
         if state is None:
             return Observation(power=Power.STOPPED)
         return Observation(
@@ -135,6 +135,8 @@ class FakeInstances:
         progress: Callable[[int, int | None], None],
     ) -> None:
         """Keep the small state in ``target`` and end."""
+        if target.exists() and _state(handle) is None:
+            return
         self._running(handle)
         await self.faults.meet("suspend")
         target.write_text(json.dumps(_read(_run_dir(handle))))
@@ -205,9 +207,9 @@ class FakeInstances:
         self._end(plan_id, run_dir, Ended.CRASHED)
 
     def _running(self, handle: Handle) -> dict[str, Any]:
-        state = _read(_run_dir(handle))
+        state = _state(handle)
         if state is None:
-            raise HandleLostError("nothing runs under this handle", where=str(_run_dir(handle)))
+            raise HandleLostError("nothing runs under this handle", where=str(dict(handle)))
         return state
 
     def _set_power(self, plan_id: str, handle: Handle, power: Power, signal: Signal) -> None:
@@ -218,7 +220,9 @@ class FakeInstances:
 
     def _end(self, plan_id: str, run_dir: Path, why: Ended) -> None:
         (run_dir / _STATE_FILE).unlink(missing_ok=True)
-        self._consoles.pop(plan_id, None)
+        console = self._consoles.pop(plan_id, None)
+        if console is not None:
+            console.end()
         self._tell(plan_id, Signal.ENDED, why=why, detail=f"fake guest ended: {why.value}")
 
     def _tell(self, plan_id: str, signal: Signal, **data: Any) -> None:
@@ -228,6 +232,10 @@ class FakeInstances:
 
 def _run_dir(handle: Handle) -> Path:
     return Path(str(handle["run_dir"]))
+
+
+def _state(handle: Handle) -> dict[str, Any] | None:
+    return _read(_run_dir(handle)) if "run_dir" in handle else None
 
 
 def _read(run_dir: Path) -> dict[str, Any] | None:

@@ -57,6 +57,11 @@ class FakeConsole:
         for queue in self._viewers:
             queue.put_nowait(data)
 
+    def end(self) -> None:
+        """End every viewer's session."""
+        for queue in list(self._viewers):
+            self.leave(queue)
+
     def leave(self, queue: "asyncio.Queue[bytes | None]") -> None:
         """End one viewer's session."""
         if queue in self._viewers:

@@ -90,6 +90,7 @@ class Launcher:
         """
         handle = await self._spawn(plan, is_incoming=saved is not None)
         running = know(handle)
+        running.agent.is_open = False
         try:
             write_note(handle)
             if self._seats is not None:

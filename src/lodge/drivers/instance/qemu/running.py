@@ -184,8 +184,9 @@ class Running:
             case Ending() as ending:
                 self._finish(ending)
             case AgentPort(is_open=is_open):
-                self.agent.is_open = is_open
-                self._say(Signal.AGENT, {"is_open": is_open})
+                if is_open is not self.agent.is_open:
+                    self.agent.is_open = is_open
+                    self._say(Signal.AGENT, {"is_open": is_open})
             case Meaning(signal=signal, data=facts):
                 self._hear_signal(signal, facts)
             case None:
