@@ -36,7 +36,11 @@ class PoolHealth(StrEnum):
 
 
 class PoolCreate(Spec, frozen=True, kw_only=True):
-    """A request for a pool; ``path`` is a folder on the host (made when missing)."""
+    """A request for a pool; ``path`` is a folder on the host (made when missing).
+
+    From ``warn_percent`` used it is low; with less than ``guard_bytes`` free (or a tenth of the
+    pool, if that is less) it is full, and guests that write to it are held.
+    """
 
     name: str
     driver: str = "dir"
@@ -47,12 +51,18 @@ class PoolCreate(Spec, frozen=True, kw_only=True):
 
 
 class Pool(Record, frozen=True, kw_only=True):
-    """Where volumes live. When less than ``guard_bytes`` are free, writing guests are paused."""
+    """Where volumes live. When less than ``guard_bytes`` are free, writing guests are paused.
+
+    ``id`` also stands in the pool's folder, so that no other folder is taken for it.
+    ``is_leaving``: it is being deleted and takes no new volumes.
+    """
 
     name: str
     driver: str
     path: str
     created_at: float
+    id: str = ""
+    is_leaving: bool = False
     description: str = ""
     warn_percent: int = 85
     guard_bytes: int = 1 << 28
