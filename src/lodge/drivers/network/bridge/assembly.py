@@ -39,7 +39,7 @@ from lodge.drivers.network.bridge.router import Router, missing_parts
 from lodge.drivers.network.bridge.tables import KeptTable
 from lodge.model.network import Lease, Network, NetworkStatus
 from lodge.system.files import make_folder
-from lodge.system.namespace import namespace_path
+from lodge.system.namespace import is_namespace, namespace_path
 from lodge.system.nft import list_chains
 
 __all__ = ["Assembly"]
@@ -114,7 +114,7 @@ class Assembly:
         lost = await asyncio.to_thread(self._settings.lost, self._network.id)
         reasons += [f"the host's setting {name} was changed" for name in lost]
         runs = self._dnsmasq.process() is not None
-        answers = runs and await asyncio.to_thread(self._asks_router())
+        answers = runs and await asyncio.to_thread(self._answers)
         if not answers:
             reasons.append("dnsmasq does not answer" if runs else "dnsmasq does not run")
         if self._forwarder.config_path.exists() and self._forwarder.process() is None:
@@ -125,6 +125,9 @@ class Assembly:
             reason="; ".join(reasons),
             warnings=tuple(await self._warnings()),
         )
+
+    def _answers(self) -> bool:
+        return is_namespace(self._names.namespace) and self._asks_router()()
 
     def _make_folders(self) -> None:
         make_folder(self.folder.parent, mode=0o711)

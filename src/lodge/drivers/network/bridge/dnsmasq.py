@@ -34,6 +34,7 @@ _LOG_TAIL_BYTES = 2000
 _FILE_MODE = 0o640
 _POLL_S = 0.02
 _STOP_S = 3.0
+_QUESTIONS = 2
 
 
 class _Note(Record, frozen=True, kw_only=True):
@@ -97,17 +98,28 @@ class Dnsmasq:
             NetworkFailedError: it ended or did not answer in time; the message ends with its log.
         """
         wanted_config, wanted_files = _digest(config), _digest(*_flat(files))
-        note = self._note()
-        runs = note is not None and is_alive(note.process)
         for name, text in files.items():
             self._write(self.folder / name, text)
-        if note is None or not runs or note.config != wanted_config:
+        note = self._note()
+        if note is None or note.config != wanted_config or not await self._serves(note, answers):
             await self.stop()
             self._write(self.config_path, config)
             await self._start(wanted_config, wanted_files, answers)
         elif note.files != wanted_files:
             kill(note.process, signal.SIGHUP)
             self._keep(msgspec.structs.replace(note, files=wanted_files))
+
+    async def _serves(self, note: _Note, answers: Callable[[], bool]) -> bool:
+        """Whether the noted process lives and answers; asked again, for a lost packet is no end.
+
+        One that was started in a namespace that is gone since lives on and answers nobody.
+        """
+        for _ in range(_QUESTIONS):
+            if not is_alive(note.process):
+                return False
+            if await asyncio.to_thread(answers):
+                return True
+        return False
 
     async def stop(self) -> None:
         """End it and every orphan of it; nothing happens when none runs."""
