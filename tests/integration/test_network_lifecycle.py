@@ -71,7 +71,9 @@ def test_a_second_ensure_and_one_by_a_new_daemon_change_nothing() -> None:
         Guest(blue, "web1", lease("web1", 15).mac)
         router = Names.of(blue.id).namespace
         for name in ("br0", "up0", "t-web1"):  # carriers come a moment later
-            eventually(lambda n=name: "state UP" in inside(router, "ip", "link", "show", n), what=n)
+            eventually(
+                lambda n=name: "state UP" in inside(router, "ip", "link", "show", n), what=name
+            )
         before = _picture(blue)
         driver = bridge()
         await driver.ensure(blue, [lease("web1", 15)])
