@@ -1,5 +1,7 @@
 """The API itself, the host, and the daemon's settings."""
 
+from typing import Any
+
 from lodge.api.call import Call
 from lodge.api.listing.page import Listing
 from lodge.api.replies import BytesReply, JsonReply, ListReply, Reply
@@ -70,7 +72,7 @@ ROUTES = (
         scope=None,
         summary="Show this description of the API (OpenAPI 3.1)",
         handler=show_openapi,
-        value=dict[str, object],
+        value=dict[str, Any],
     ),
     Route(
         method="GET",

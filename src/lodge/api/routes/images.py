@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from lodge.api.call import Call
+from lodge.api.errors import ScopeTooSmallError
 from lodge.api.listing.page import Listing
 from lodge.api.replies import FileReply, JsonReply, ListReply, Reply, TaskReply
 from lodge.api.route import Answer, BodyKind, ListQuery, Route, TaskQuery
@@ -34,7 +35,15 @@ async def show_image(call: Call) -> Reply:
 
 
 async def add_image(call: Call) -> Reply:
-    """Fetch one."""
+    """Fetch one; a file of the host only for those who may read all of the host anyway."""
+    request: ImageAdd = call.body
+    is_remote = request.source.lower().startswith(("http://", "https://"))
+    if "/" in request.source and not is_remote and call.scope is not Scope.ADMIN:
+        raise ScopeTooSmallError(
+            f"{request.source[:200]!r} is a file of the host: that needs scope admin",
+            where="source",
+            hint="upload the file instead, or ask an administrator",
+        )
     return TaskReply(await call.services.images.add(call.body, call.actor))
 
 
