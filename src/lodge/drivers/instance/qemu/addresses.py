@@ -111,7 +111,8 @@ def assign(
         TooManyDevicesError: the machine has no place left.
     """
     places = dict(known or {})
-    ports = int(places.pop(PORTS_KEY, "0"))
+    counted = places.pop(PORTS_KEY, "0")
+    ports = min(MAX_PORTS, int(counted)) if _is_number(counted) else 0
     families = _families(plan)
     is_new = False
     for device, family in families.items():
@@ -130,7 +131,11 @@ def assign(
 
 def _belongs(place: str, family: str) -> bool:
     number = place.removeprefix(family)
-    return place.startswith(family) and number.isdigit() and int(number) < _FAMILY_SIZES[family]
+    return place.startswith(family) and _is_number(number) and int(number) < _FAMILY_SIZES[family]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 6
 
 
 def _free_place(family: str, places: dict[str, str], wanted: Mapping[str, str]) -> str:
