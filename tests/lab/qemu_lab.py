@@ -141,3 +141,9 @@ def tiny_guest() -> Tiny:
             file.chmod(0o644)
         _BUILT.append(Tiny(folder))
     return _BUILT[0]
+
+
+def remove_cgroups(prefix: str) -> None:
+    """Remove the (empty) groups a test's drivers made."""
+    for group in Path("/sys/fs/cgroup").glob(f"*/{prefix}"):
+        group.rmdir()

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from qemu_lab import bare_plan, guest_folder
+from qemu_lab import bare_plan, guest_folder, remove_cgroups
 
 from lodge.base.world import RealWorld
 from lodge.drivers.instance.contract import Handle, InstanceDriver, InstancePlan
 from lodge.drivers.instance.fake.driver import FakeInstances
 from lodge.drivers.instance.qemu.driver import Qemu
+from lodge.system.cgroup import open_cgroups
 
 
 class Rig(Protocol):
@@ -42,7 +43,7 @@ class QemuRig:
         self.folder = folder
 
     def driver(self) -> InstanceDriver:
-        return Qemu(RealWorld())
+        return Qemu(RealWorld(), cgroups=open_cgroups(prefix="lodge-contract"))
 
     def kill(self, driver: Qemu, plan: InstancePlan, handle: Handle) -> None:
         os.kill(handle["pid"], signal.SIGKILL)
@@ -57,6 +58,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         made = RIGS[request.param](folder)
         yield made
         _leave_nothing(made)
+        remove_cgroups("lodge-contract")
 
 
 def _leave_nothing(rig: Rig) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from lodge.base.units import MIB, format_size
 from lodge.base.world import World
 from lodge.drivers.instance.contract import (
+    Acceleration,
     ExecOutcome,
     Handle,
     InstancePlan,
@@ -29,14 +30,16 @@ from lodge.drivers.instance.qemu.console import Viewer
 from lodge.drivers.instance.qemu.handle import dump_handle, load_handle
 from lodge.drivers.instance.qemu.host import Host
 from lodge.drivers.instance.qemu.known import Known
-from lodge.drivers.instance.qemu.launch import Launcher, Seats
+from lodge.drivers.instance.qemu.launch import Launcher
 from lodge.drivers.instance.qemu.logs import log_files
 from lodge.drivers.instance.qemu.machines import newest
 from lodge.drivers.instance.qemu.observe import observe
 from lodge.drivers.instance.qemu.options import QemuOptions
+from lodge.drivers.instance.qemu.probe import AccelerationProbe
 from lodge.drivers.instance.qemu.render import check_plan
 from lodge.drivers.instance.qemu.suspend import suspend
 from lodge.model.instance import InstanceKind, InstanceSpec, MachineType, Power
+from lodge.system.cgroup import Cgroups
 
 __all__ = ["Qemu"]
 
@@ -47,8 +50,8 @@ class Qemu:
     Args:
         world: clock and chance.
         options: settings of the driver.
-        seats: where processes are put (control groups); null leaves them where the daemon is.
-        host: what the host offers; made from the options when not given.
+        cgroups: one group for each instance; null leaves processes in the daemon's.
+        probe: proves KVM; without one guests are emulated unless the options say kvm.
     """
 
     name: ClassVar[str] = "qemu"
@@ -61,13 +64,13 @@ class Qemu:
         world: World,
         options: QemuOptions | None = None,
         *,
-        seats: Seats | None = None,
-        host: Host | None = None,
+        cgroups: Cgroups | None = None,
+        probe: AccelerationProbe | None = None,
     ) -> None:
         self._world = world
-        self._host = host or Host(options or QemuOptions())
+        self._host = Host(options or QemuOptions(), probe)
         self._listeners: list[Listener] = []
-        self._known = Known(Launcher(self._host, world, seats), world, self._tell)
+        self._known = Known(Launcher(self._host, world, cgroups), world, self._tell)
 
     def listen(self, listener: Listener, /) -> None:
         """Call the listener for every signal from now on."""
@@ -95,6 +98,10 @@ class Qemu:
                 wanted_bytes=wanted,
                 host_bytes=present,
             )
+
+    async def acceleration(self) -> Acceleration:
+        """Say what guests' CPUs run on here, and how that was found out."""
+        return await self._host.acceleration()
 
     async def start(self, plan: InstancePlan, /, *, saved: Path | None = None) -> Handle:
         """Run it (from the saved memory file when given); if it runs already, return its handle.
@@ -167,7 +174,7 @@ class Qemu:
             try:
                 running = await self._known.find(plan_id, handle)
             except HandleLostError:
-                ending = self._known.ending_while_away(plan_id, handle)
+                ending = await self._known.ending_while_away(plan_id, handle)
                 return Observation(
                     power=Power.STOPPED,
                     reason=ending.detail if ending else "",

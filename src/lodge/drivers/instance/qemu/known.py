@@ -91,10 +91,10 @@ class Known:
             await running.end()
         if run_dir.exists():
             await self._end_strays(run_dir)
-        self._launcher.clear(instance_id, run_dir)
+        await self._launcher.clear(instance_id, run_dir)
         self._endings.pop(instance_id, None)
 
-    def ending_while_away(self, instance_id: str, handle: Handle) -> Ending | None:
+    async def ending_while_away(self, instance_id: str, handle: Handle) -> Ending | None:
         """Say, once, why an instance had ended when it was to be adopted; and clear it away."""
         told = self._endings.pop(instance_id, None)
         if told is not None or instance_id in self._running:
@@ -103,7 +103,7 @@ class Known:
             run_dir = load_handle(handle).folder
             # A host that was booted again has an empty run folder, and nothing crashed.
             was_here = run_dir.exists()
-            self._launcher.clear(instance_id, run_dir)
+            await self._launcher.clear(instance_id, run_dir)
             if was_here:
                 return Ending(Ended.CRASHED, "its process ended while no daemon watched")
         return None

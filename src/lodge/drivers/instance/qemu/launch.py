@@ -7,9 +7,9 @@ process exists, and a process without a note is found by its user.
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from lodge.base.units import MIB
 from lodge.base.world import World
@@ -26,21 +26,23 @@ from lodge.drivers.instance.qemu.firmware import make_nvram
 from lodge.drivers.instance.qemu.handle import QemuHandle
 from lodge.drivers.instance.qemu.host import Host
 from lodge.drivers.instance.qemu.logs import log_path, prepare_log, rotate, size_of
+from lodge.drivers.instance.qemu.probe import kvm_groups
 from lodge.drivers.instance.qemu.render import LaunchFacts, Sockets, Vsock, cpu_model, render
 from lodge.drivers.instance.qemu.running import Running
 from lodge.model.instance import Firmware
+from lodge.system.cgroup import CgroupError, Cgroups, clear
 from lodge.system.files import make_folder
 from lodge.system.identity import FIRST_GUEST_UID, GUEST_GID
 from lodge.system.process import (
-    ProcessIdentity,
     ProcessUser,
     kill,
     spawn_detached,
     started_at,
     wait_gone,
 )
+from lodge.system.procfs import tsc_khz
 
-__all__ = ["Launcher", "Seats"]
+__all__ = ["Launcher"]
 
 _CONNECT_LIMIT_S: Final = 30.0
 _LOAD_BASE_S: Final = 60.0
@@ -48,28 +50,15 @@ _LOAD_BYTES_PER_S: Final = 20 * MIB
 _POLL_S: Final = 0.005
 _FIRST_CID: Final = 1000
 _VHOST_VSOCK: Final = Path("/dev/vhost-vsock")
-_KVM: Final = Path("/dev/kvm")
-
-
-class Seats(Protocol):
-    """Where the processes of an instance are put (control groups)."""
-
-    def seat(self, name: str, process: ProcessIdentity) -> None:
-        """Put a process into the group of that name, making it; idempotent."""
-        ...
-
-    def clear(self, name: str) -> None:
-        """Remove the group of that name; nothing happens when there is none."""
-        ...
 
 
 class Launcher:
     """Start QEMUs on this host."""
 
-    def __init__(self, host: Host, world: World, seats: Seats | None) -> None:
+    def __init__(self, host: Host, world: World, cgroups: Cgroups | None) -> None:
         self.host = host
         self._world = world
-        self._seats = seats
+        self._cgroups = cgroups
 
     async def launch(
         self,
@@ -93,8 +82,9 @@ class Launcher:
         running.agent.is_open = False
         try:
             write_note(handle)
-            if self._seats is not None:
-                self._seats.seat(plan.id, handle.identity)
+            if self._cgroups is not None:
+                self._cgroups.create(plan.id)
+                self._cgroups.add(plan.id, handle.pid)
             await running.connect(timeout_s=_CONNECT_LIMIT_S)
             await self._let_run(running, saved)
         except (HandleLostError, DriverTimeoutError, DriverRefusedError) as error:
@@ -108,7 +98,7 @@ class Launcher:
         return running
 
     async def _spawn(self, plan: InstancePlan, *, is_incoming: bool) -> QemuHandle:
-        accelerator = await self.host.accelerator()
+        accelerator = (await self.host.acceleration()).name
         options = self.host.options
         _prepare_folders(plan)
         places = places_of(plan, spare_ports=options.spare_ports)
@@ -126,7 +116,7 @@ class Launcher:
                 tap_fds=taps,
                 nvram=self._nvram(plan),
                 is_incoming=is_incoming,
-                tsc_khz=self.host.tsc_khz(),
+                tsc_khz=tsc_khz(),
                 vsock=vsock,
             )
             qemu_log = log_path(plan.state_dir, "qemu")
@@ -194,14 +184,19 @@ class Launcher:
 
     async def tidy(self, running: Running) -> None:
         """Remove what a QEMU that is gone left behind."""
-        self.clear(running.instance_id, running.handle.folder)
+        with suppress(CgroupError):  # an empty group that stays behind must not hide the end
+            await self.clear(running.instance_id, running.handle.folder)
 
-    def clear(self, instance_id: str, run_dir: Path) -> None:
-        """Remove run folder, note and cgroup of an instance of which nothing runs; idempotent."""
-        if self._seats is not None:
-            self._seats.clear(instance_id)
+    async def clear(self, instance_id: str, run_dir: Path) -> None:
+        """Remove run folder, note and cgroup (with all processes in it); idempotent.
+
+        Raises:
+            CgroupError: a process hangs in the kernel and cannot be ended.
+        """
         shutil.rmtree(run_dir, ignore_errors=True)
         drop_note(run_dir)
+        if self._cgroups is not None:
+            await clear(self._cgroups, instance_id, self._world)
 
 
 def _prepare_folders(plan: InstancePlan) -> None:
@@ -234,5 +229,5 @@ def _open_vsock(opened: ExitStack, uid: int) -> Vsock | None:
 def _user(uid: int, accelerator: str) -> ProcessUser | None:
     if uid == os.geteuid():
         return None
-    groups = (_KVM.stat().st_gid,) if accelerator == "kvm" else ()
+    groups = kvm_groups() if accelerator == "kvm" else ()
     return ProcessUser(uid, GUEST_GID, groups)
