@@ -20,8 +20,16 @@ from lodge.system import process
 from lodge.system.errors import DiskFullError, ProgramFailedError
 from lodge.system.identity import CONVERTER_UID
 
-__all__ = ["ConversionLimits", "Converter", "convert_argv", "refuse_other_files"]
+__all__ = [
+    "MAX_VIRTUAL_BYTES",
+    "ConversionLimits",
+    "Converter",
+    "convert_argv",
+    "refuse_other_files",
+    "take_file",
+]
 
+MAX_VIRTUAL_BYTES = 8 * TIB
 _POLL_S = 0.5
 _NOT_DISKS = {
     b"\xfd7zXZ\0": "xz-packed",
@@ -43,7 +51,7 @@ _HEAD_BYTES = 512
 class ConversionLimits:
     """What one conversion may use."""
 
-    virtual_bytes: int = 8 * TIB
+    virtual_bytes: int = MAX_VIRTUAL_BYTES
     memory_bytes: int = 4 * GIB
     time_s: float = 6 * 3600.0
 
