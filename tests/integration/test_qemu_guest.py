@@ -243,9 +243,7 @@ def test_without_an_agent_the_power_button_is_pressed(folder: Path) -> None:
     async def scenario() -> None:
         async with running(tiny_guest().plan(folder)) as (driver, ear, handle):
             await agent_is_up(driver, handle)
-            await driver.execute(
-                "one", handle, ["sh", "-c", "(sleep 1; killall qemu-ga) &"], **QUICK
-            )
+            await (await driver.console("one", handle)).write(b"killall qemu-ga\n")
             await until(lambda: ear.of(Signal.AGENT)[-1] == {"is_open": False}, what="it left")
             await driver.shutdown("one", handle)
             told = (await until(lambda: ear.of(Signal.ENDED), what="it ended"))[0]
