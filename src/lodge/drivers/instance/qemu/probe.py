@@ -30,8 +30,9 @@ __all__ = [
     "KVM_DEVICE",
     "AccelerationProbe",
     "Verdict",
+    "as_guest",
     "boot_probe",
-    "find_host_kernel",
+    "find_kernel",
     "kvm_groups",
 ]
 
@@ -65,11 +66,18 @@ def kvm_groups(device: Path = KVM_DEVICE) -> tuple[int, ...]:
     return (facts.st_gid,) if facts.st_mode & 0o060 == 0o060 and facts.st_gid else ()
 
 
-def find_host_kernel(boot: Path = Path("/boot")) -> Path | None:
-    """Find a kernel of the host to prove KVM with: the running one, else any."""
-    running = boot / f"vmlinuz-{kernel_release()}"
-    found = [running, *sorted(boot.glob("vmlinuz*"), reverse=True)]
-    return next((kernel for kernel in found if kernel.is_file()), None)
+def find_kernel(folders: Sequence[Path]) -> Path | None:
+    """Find a kernel to prove KVM with: the host's running one, else any in these folders.
+
+    A folder holds kernels by name (``/boot``), or folders with one each (Lodge's images).
+    """
+    for folder in folders:
+        running = folder / f"vmlinuz-{kernel_release()}"
+        others = (*sorted(folder.glob("vmlinuz*"), reverse=True), *folder.glob("*/vmlinuz"))
+        for kernel in (running, *others):
+            if kernel.is_file():
+                return kernel
+    return None
 
 
 def _refusal(device: Path) -> str | None:
@@ -95,12 +103,21 @@ class AccelerationProbe:
     Args:
         cache: JSON file that keeps the verdict over restarts.
         world: clock.
+        kernels: folders to look for a kernel in, the best first.
         device: the KVM device.
     """
 
-    def __init__(self, cache: Path, world: World, *, device: Path = KVM_DEVICE) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        world: World,
+        *,
+        kernels: Sequence[Path] = (Path("/boot"),),
+        device: Path = KVM_DEVICE,
+    ) -> None:
         self._cache = cache
         self._world = world
+        self._kernels = kernels
         self._device = device
         self._lock = asyncio.Lock()
         self._known: _Kept | None = None
@@ -108,7 +125,7 @@ class AccelerationProbe:
     async def verdict(
         self, kernel: Path | None = None, initrd: Path | None = None, *, timeout_s: float = 15.0
     ) -> Verdict:
-        """Return the kept verdict, or find it with this kernel (null: one of the host's).
+        """Return the kept verdict, or find it with this kernel (null: the first found).
 
         ``initrd`` null: Lodge's own, of one program. Calls at the same time share one probe. A
         verdict for want of a kernel or of QEMU is not kept: the next call tries again.
@@ -120,7 +137,7 @@ class AccelerationProbe:
                 return Verdict(accelerator="tcg", reason="QEMU is not installed", is_proven=False)
             kept = self._known or self._read()
             if kept is None or kept.key != key:
-                verdict = await self._find(kernel or find_host_kernel(), initrd, timeout_s)
+                verdict = await self._find(kernel or find_kernel(self._kernels), initrd, timeout_s)
                 if not verdict.is_proven:
                     return verdict
                 kept = _Kept(key=key, verdict=verdict)
@@ -186,7 +203,7 @@ async def boot_probe(
     folder = Path(tempfile.mkdtemp(prefix="lodge-probe-"))
     try:
         argv = await asyncio.to_thread(_prepare, folder, kernel, initrd)
-        argv = [*_as_guest(folder, groups), *argv, *_accelerated(accelerator)]
+        argv = [*as_guest(groups), *argv, *_accelerated(accelerator)]
         # timeout(1) outlives this daemon, a deadline kept here would not.
         limited = ["timeout", f"--kill-after={_GRACE_S:g}", f"{timeout_s:g}", *argv]
         ended = await run(limited, timeout_s=timeout_s + 3 * _GRACE_S, is_checked=False)
@@ -202,6 +219,8 @@ def _serial(folder: Path) -> Path:
 
 def _prepare(folder: Path, kernel: Path, initrd: Path | None) -> list[str]:
     """Copy what the guest needs: distributions keep kernels readable for root only."""
+    if os.geteuid() == 0:
+        os.chown(folder, LAST_GUEST_UID, GUEST_GID)
     shutil.copyfile(kernel, folder / "kernel")
     if initrd is None:
         (folder / "initrd").write_bytes(probe_initrd())
@@ -216,11 +235,13 @@ def _prepare(folder: Path, kernel: Path, initrd: Path | None) -> list[str]:
     ]
 
 
-def _as_guest(folder: Path, groups: Sequence[int]) -> list[str]:
-    """Run it as guests run, so that their rights to the device are proven too."""
+def as_guest(groups: Sequence[int]) -> list[str]:
+    """Return the words before a command that runs it as guests run: no user's rights but its own.
+
+    Nothing when the daemon is not root and cannot change users.
+    """
     if os.geteuid() != 0:
         return []
-    os.chown(folder, LAST_GUEST_UID, GUEST_GID)
     ids = [f"--reuid={LAST_GUEST_UID}", f"--regid={GUEST_GID}"]
     wanted = ",".join(str(group) for group in groups)
     return ["setpriv", *ids, f"--groups={wanted}" if wanted else "--clear-groups"]

@@ -9,11 +9,12 @@ from lodge.drivers.instance.qemu.render import devices, disks, machine
 from lodge.drivers.instance.qemu.render.facts import LaunchFacts
 from lodge.drivers.instance.qemu.render.text import option
 
-__all__ = ["render"]
+__all__ = ["SANDBOX", "render"]
 
 # QEMU forbids itself old system calls, more rights, children and changes of its own limits
 # (qemu(1), -sandbox). Without children "exec:" is gone too: memory is saved through "fd:".
-_SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+"""Rights QEMU gives up."""
 
 
 def render(plan: InstancePlan, facts: LaunchFacts) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def _process(plan: InstancePlan) -> Iterator[str]:
     yield from ("-name", option(f"guest={plan.name}", debug_threads=True))
     yield from ("-uuid", machine.machine_uuid(plan.id))
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-S")
-    yield from ("-sandbox", _SANDBOX, "-msg", "timestamp=on")
+    yield from ("-sandbox", SANDBOX, "-msg", "timestamp=on")
     yield from ("-rtc", "base=utc" if machine.is_microvm(plan) else "base=utc,driftfix=slew")
     # A panic pauses the machine, so that its last screen and memory can still be looked at.
     yield from ("-action", "reboot=reset,shutdown=poweroff,panic=pause,watchdog=reset")
