@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class VirtualWorld:
-    """Keeps ``lodge.base.world.World``; ``pass_time`` wakes sleepers in the order of their times."""
+    """Keeps ``lodge.base.world.World``; ``pass_time`` wakes sleepers in order."""
 
     def __init__(self, *, now: float = 1_800_000_000.0, seed: int = 1) -> None:
         self._started = now

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from lodge.base.world import World
 from lodge.model.record import Spec
 from lodge.model.task import Actor, Task
+from lodge.store.contract import Compare, Operation
 
 __all__ = ["OnCrash", "StepContext", "StepDefinition", "TaskKind", "Tasks"]
 
@@ -46,6 +47,14 @@ class StepContext(Protocol):
         """Add to what the caller gets when the task is done."""
         ...
 
+    def write(self, *operations: Operation, guards: Sequence[Compare] = ()) -> None:
+        """Let the transaction that journals the end of this step also do these operations.
+
+        When a guard does not hold then, nothing is written and the step fails with
+        ``ChangedMeanwhileError``. Not kept over a crash: a step that runs again asks again.
+        """
+        ...
+
     @property
     def is_cancel_requested(self) -> bool:
         """Whether a person asked to cancel; long loops ask now and then, awaits are interrupted."""
@@ -59,7 +68,8 @@ StepBody = Callable[[StepContext], Awaitable[None]]
 class StepDefinition:
     """One step. ``undo`` must also be right when ``do`` never ran, ran half, or ran twice.
 
-    ``is_point_of_no_return``: once this step is done the task is carried on, never undone.
+    ``is_point_of_no_return``: once this step is done the task is carried on, never undone. After a
+    crash in the middle of such a step nobody knows, so it runs again and is carried on too.
     """
 
     name: str

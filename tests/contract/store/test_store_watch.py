@@ -104,15 +104,17 @@ def test_compaction_is_reported_never_silent(ground: Any) -> None:
 
 def test_a_watcher_that_was_overtaken_by_compaction_is_told(ground: Any) -> None:
     async def scenario() -> None:
-        async with ground.opened() as store:
-            async with aclosing(store.watch("k", store.revision)) as changes:
-                await store.txn([], [Put("k", b"1")])
+        async with (
+            ground.opened() as store,
+            aclosing(store.watch("k", store.revision)) as changes,
+        ):
+            await store.txn([], [Put("k", b"1")])
+            await anext(changes)
+            await store.txn([], [Put("k", b"2")])
+            await store.txn([], [Put("k", b"3")])
+            await store.compact(store.revision)
+            with pytest.raises(CompactedError):
                 await anext(changes)
-                await store.txn([], [Put("k", b"2")])
-                await store.txn([], [Put("k", b"3")])
-                await store.compact(store.revision)
-                with pytest.raises(CompactedError):
-                    await anext(changes)
 
     asyncio.run(scenario())
 
