@@ -98,9 +98,9 @@ class _Connection(RequestHandler):
     def handle_error(
         self,
         request: web.BaseRequest,
-        status: int = 500,
+        status: int = 500,  # noqa: ARG002 -- aiohttp's signature
         exc: BaseException | None = None,
-        message: str | None = None,
+        message: str | None = None,  # noqa: ARG002 -- aiohttp's signature
     ) -> web.StreamResponse:
         """Answer what is no HTTP; the bytes are not repeated, they may hold a secret."""
         _log.debug("refused %s: %s", request.remote, type(exc).__name__)

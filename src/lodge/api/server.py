@@ -68,6 +68,7 @@ class ApiServer:
         self._closing = asyncio.Event()
         self._listeners: list[asyncio.Server] = []
         self._protocols: list[LimitedServer] = []
+        self._has_socket = False
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -104,8 +105,10 @@ class ApiServer:
         await asyncio.gather(*(protocol.shutdown(_STOP_S) for protocol in self._protocols))
         self._listeners.clear()
         self._protocols.clear()
-        with contextlib.suppress(FileNotFoundError):
-            self._settings.socket.unlink()
+        if self._has_socket:
+            self._has_socket = False
+            with contextlib.suppress(FileNotFoundError):
+                self._settings.socket.unlink()
 
     def _dispatcher(self) -> Dispatcher:
         settings = self._settings
@@ -142,6 +145,7 @@ class ApiServer:
             raise EndpointInUseError(
                 f"cannot listen on {path}: {error.strerror}", where=str(path)
             ) from None
+        self._has_socket = True
         loop = asyncio.get_running_loop()
         protocol = self._protocol(dispatcher, None)
         self._listeners.append(await loop.create_unix_server(protocol, sock=listener))

@@ -1,6 +1,7 @@
 """Unix sockets: one that only root may use, who is at the other end, and those of guests."""
 
 import asyncio
+import errno
 import os
 import pwd
 import socket
@@ -27,15 +28,17 @@ class Peer:
 
 
 def listen_private(path: Path) -> socket.socket:
-    """Listen on a unix socket that only its owner may connect to; replaces a stale one.
+    """Listen on a unix socket that only its owner may connect to; replaces a dead one.
 
     The mode is set on the descriptor before the name exists (unix(7): bind takes the socket's own
     mode into account), so there is no moment in which others could connect.
 
     Raises:
-        OSError: the folder is missing, or something that is no socket has that name.
+        OSError: the folder is missing, somebody listens there, or the name is no socket's.
     """
     if path.is_socket():
+        if _is_alive(path):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -48,6 +51,19 @@ def listen_private(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether somebody listens: the kernel refuses connections to a name left by a dead process."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 def peer_of(connection: socket.socket) -> Peer:
