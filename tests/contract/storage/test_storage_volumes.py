@@ -152,9 +152,7 @@ def test_a_size_that_no_disk_has_is_refused(within: Within, size_bytes: int) -> 
     within(work)
 
 
-@pytest.mark.parametrize(
-    "name", ["../web", "/etc", ".hidden", "a/b", "", "ä", "-", "x" * 80]
-)
+@pytest.mark.parametrize("name", ["../web", "/etc", ".hidden", "a/b", "", "ä", "-", "x" * 80])
 def test_a_name_that_leaves_the_pool_is_refused(within: Within, name: str) -> None:
     async def work(pool: StorageDriver) -> None:
         with pytest.raises(InvalidNameError):

@@ -24,6 +24,7 @@ __all__ = [
     "make_parents",
     "mark_folder",
     "read_mark",
+    "refuse_foreign_content",
     "sweep",
 ]
 

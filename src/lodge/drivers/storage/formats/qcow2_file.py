@@ -83,9 +83,9 @@ def grow_in_place(handle: int, header: Qcow2Header, size_bytes: int) -> None:
     wanted = l1_entries_for(
         size_bytes, cluster_bits=header.cluster_bits, has_extended_l2=header.has_extended_l2
     )
-    more = wanted - header.l1_entries
-    if more > 0:
-        os.pwrite(handle, bytes(8 * more), header.l1_offset + 8 * header.l1_entries)
+    more, end = wanted - header.l1_entries, header.l1_offset + 8 * header.l1_entries
+    if more > 0 and any(os.pread(handle, 8 * more, end)):  # a hole is zero and stays one
+        os.pwrite(handle, bytes(8 * more), end)
         os.fsync(handle)
     first = bytearray(os.pread(handle, 512, 0))
     struct.pack_into(">Q", first, _SIZE_FIELD, size_bytes)

@@ -24,6 +24,8 @@ MAGIC_TEXT = b"# Disk DescriptorFile"
 
 _SECTOR = 512
 _HEADER = struct.Struct("<4sIIQQQQIQQQ?")
+_MARKER = struct.Struct("<QI")
+_COMPRESSED = 1 << 16
 _AT_END = 0xFFFF_FFFF_FFFF_FFFF
 _PARENT_PLACE, _PARENT_AREA_BYTES = 0x200, 20 * _SECTOR
 _MAX_GRAIN_SECTORS = 0x20_0000
@@ -101,16 +103,21 @@ def _check_geometry(file: DiskFile, header: tuple[int, ...]) -> int:
             where=file.name,
         )
     directory_entries = -(-capacity // (grain * table_entries))
+    last = 0
     for table in _table(file, directory * _SECTOR, directory_entries, "grain directory"):
         if table:
-            _check_grains(file, table * _SECTOR, table_entries, grain)
+            last = max(last, *_table(file, table * _SECTOR, table_entries, "grain table"))
+    _check_last_grain(file, last * _SECTOR, is_compressed=bool(header[2] & _COMPRESSED))
     return int(capacity) * _SECTOR
 
 
-def _check_grains(file: DiskFile, offset: int, entries: int, grain: int) -> None:
-    last = max(_table(file, offset, entries, "grain table")) * _SECTOR
-    if last >= file.size_bytes:
-        raise file.truncated("data", last + grain * _SECTOR)
+def _check_last_grain(file: DiskFile, offset: int, *, is_compressed: bool) -> None:
+    """A compressed grain tells its own length; of others, QEMU reads what is missing as zeros."""
+    if is_compressed and offset:
+        marker = file.read(offset, _MARKER.size, "data")
+        file.read(offset + _MARKER.size, _MARKER.unpack(marker)[1], "data")
+    elif offset >= file.size_bytes:
+        raise file.truncated("data", offset + 1)
 
 
 def _table(file: DiskFile, offset: int, count: int, what: str) -> "array[int]":
