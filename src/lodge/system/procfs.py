@@ -1,5 +1,6 @@
 """Facts about this machine from /proc and /sys: CPUs, memory, load, kernel (proc(5))."""
 
+import ctypes
 import os
 import platform
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from lodge.base.units import KIB, MIB
 __all__ = [
     "Memory",
     "boot_id",
+    "capabilities_held",
+    "clock_is_synchronised",
+    "clock_source",
     "cpu_count",
     "cpu_flags",
     "cpu_model_name",
@@ -23,6 +27,10 @@ __all__ = [
     "tsc_khz",
     "uptime_s",
 ]
+
+
+_TIMEX_BYTES = 256  # struct timex is 208 bytes on x86-64 (adjtimex(2))
+_TIME_ERROR = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +138,23 @@ def machine_id() -> str:
 def boot_id() -> str:
     """An id that changes with each start of the machine (random(4))."""
     return _text("/proc/sys/kernel/random/boot_id").strip()
+
+
+def clock_source() -> str:
+    """What the kernel measures time with, such as ``tsc`` or ``kvm-clock``."""
+    return _text("/sys/devices/system/clocksource/clocksource0/current_clocksource").strip()
+
+
+def clock_is_synchronised() -> bool:
+    """Whether some time service keeps the clock right, as the kernel knows it (adjtimex(2))."""
+    facts = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only read
+    state: int = ctypes.CDLL(None).adjtimex(facts)
+    return 0 <= state != _TIME_ERROR
+
+
+def capabilities_held() -> int:
+    """The effective capabilities of this process as a bit mask (capabilities(7))."""
+    for line in _text("/proc/self/status").splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16)
+    return 0
