@@ -27,11 +27,15 @@ _Step = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A path proven to exist. ``leaf`` is the type its values have; ``object`` when mixed."""
+    """A path proven to exist. ``leaf`` is the type its values have; ``object`` when mixed.
+
+    ``is_never_null``: attributes all the way, none of which may be null.
+    """
 
     path: str
     leaf: type[Any]
     is_many: bool
+    is_never_null: bool
     values: Callable[[Any], Iterable[Any]]
 
 
@@ -42,16 +46,24 @@ def find_field(record: type[Any], path: str) -> Field | None:
         return None
     kind: inspect.Type = inspect.type_info(record)
     steps: list[_Step] = []
+    is_never_null = True
     for part in parts:
         found = _step(kind, part)
         if found is None:
             return None
         kind, step = found
         steps.append(step)
+        is_never_null = is_never_null and step[0] == "attribute" and not _may_be_null(kind)
         kind, unfolded = _unfold(kind)
         steps.extend(unfolded)
     is_many = any(how == "each" for how, _ in steps)
-    return Field(path, _leaf(kind), is_many, _reader(steps))
+    return Field(path, _leaf(kind), is_many, is_never_null, _reader(steps))
+
+
+def _may_be_null(kind: inspect.Type) -> bool:
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, inspect.UnionType | inspect.AnyType | inspect.NoneType)
 
 
 def _step(kind: inspect.Type, name: str) -> tuple[inspect.Type, _Step] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from lodge.api.errors import InvalidSortError
@@ -21,6 +22,7 @@ class SortKey:
     is_descending: bool
     leaf: type[Any]
     read: Callable[[Any], Any]
+    is_never_null: bool = False
 
     def fits(self, value: Any) -> bool:
         """Whether a value (of a cursor) can be compared with those of this field."""
@@ -81,7 +83,9 @@ def _key(record: type[Any], name: str) -> SortKey:
         raise InvalidSortError(f"{record.__name__} has no field {name!r}", where="sort")
     if field.is_many or not _has_order(field.leaf):
         raise InvalidSortError(f"{field.path!r} has no order", where="sort")
-    return SortKey(field.path, name.startswith("-"), field.leaf, _reader(field))
+    return SortKey(
+        field.path, name.startswith("-"), field.leaf, _reader(field), field.is_never_null
+    )
 
 
 def _has_order(leaf: type[Any]) -> bool:
@@ -97,8 +101,10 @@ def _reader(field: Field) -> Callable[[Any], Any]:
     return read
 
 
-def _rank(key: SortKey) -> Callable[[Any], tuple[bool, Any]]:
+def _rank(key: SortKey) -> Callable[[Any], Any]:
     """Order values with null behind all others, whichever the direction is."""
+    if key.is_never_null:
+        return attrgetter(key.path)
 
     def rank(item: Any) -> tuple[bool, Any]:
         value = key.read(item)
