@@ -28,21 +28,19 @@ class Program:
     is_required: bool = False
 
 
+_NO_UEFI: Final = "no images that boot with UEFI can be built"
+
 PROGRAMS: Final = (
-    Program(
-        "qemu-img", ("--version",), "no volumes, no image import", "qemu-utils", is_required=True
-    ),
-    Program(
-        "dnsmasq", ("--version",), "networks give no addresses and names", "dnsmasq-base", True
-    ),
-    Program("nft", ("--version",), "networks reach nothing outside", "nftables", is_required=True),
+    Program("qemu-img", ("--version",), "no volumes", "qemu-utils", is_required=True),
+    Program("dnsmasq", ("--version",), "networks give no addresses", "dnsmasq-base"),
+    Program("nft", ("--version",), "networks reach nothing outside", "nftables"),
     Program("ip", ("-V",), "the network check cannot try anything", "iproute2"),
-    Program("setpriv", ("--version",), "KVM cannot be proven", "util-linux", is_required=True),
+    Program("setpriv", ("--version",), "KVM cannot be proven", "util-linux"),
     Program("mkfs.btrfs", ("--version",), "no new btrfs pools", "btrfs-progs"),
     Program("mmdebstrap", ("--version",), "no images of Debian can be built", "mmdebstrap"),
     Program("mkfs.ext4", ("-V",), "no images can be built", "e2fsprogs"),
-    Program("mkfs.fat", ("--help",), "no images that boot with UEFI can be built", "dosfstools"),
-    Program("mcopy", ("--version",), "no images that boot with UEFI can be built", "mtools"),
+    Program("mkfs.fat", ("--help",), _NO_UEFI, "dosfstools"),
+    Program("mcopy", ("--version",), _NO_UEFI, "mtools"),
     Program("sfdisk", ("--version",), "no images of Debian can be built", "fdisk"),
     Program("syslinux", ("--version",), "no images that boot with BIOS can be built", "syslinux"),
     Program("lz4", ("--version",), "built images cannot start as microvm", "lz4"),

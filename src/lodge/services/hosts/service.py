@@ -22,6 +22,7 @@ from lodge.services.hosts.programs import programs
 from lodge.services.hosts.storing import storing
 from lodge.system import procfs
 from lodge.system.cgroup import Cgroups
+from lodge.system.errors import ProgramMissingError
 from lodge.system.files import write_whole
 
 __all__ = ["Hosts", "host_id"]
@@ -73,7 +74,7 @@ class Hosts:
         """Return what guests' CPUs run on, proven by a guest."""
         for driver in self._drivers:
             if isinstance(driver, Accelerates):
-                return await driver.acceleration()
+                return await _acceleration(driver)
         names = ", ".join(driver.name for driver in self._drivers) or "none"
         return Acceleration("none", f"no driver here runs VMs (drivers: {names})", is_proven=True)
 
@@ -103,3 +104,11 @@ class Hosts:
             *(probe(self._ground) for probe in _PROBES),
         )
         return [capability for group in tried for capability in group]
+
+
+async def _acceleration(driver: Accelerates) -> Acceleration:
+    """Ask a driver; a host without its programs is still a host that can be shown."""
+    try:
+        return await driver.acceleration()
+    except ProgramMissingError as error:
+        return Acceleration("none", error.message, is_proven=True)

@@ -4,12 +4,10 @@ from lodge.system.cgroup.contract import WANTED, Cgroups, Layout, Limits, Usage
 from lodge.system.cgroup.detect import open_cgroups
 from lodge.system.cgroup.ending import clear
 from lodge.system.cgroup.errors import CgroupError
-from lodge.system.cgroup.seats import CgroupSeats
 
 __all__ = [
     "WANTED",
     "CgroupError",
-    "CgroupSeats",
     "Cgroups",
     "Layout",
     "Limits",
