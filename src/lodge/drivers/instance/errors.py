@@ -13,7 +13,8 @@ StateError
 UnsupportedError
 `-- ScreenMissingError    it has no graphical screen
 InvalidError
-`-- PlanRefusedError      this host can never run the plan
+|-- PlanRefusedError      this host can never run the plan
+`-- InstanceDriverUnknownError  no driver has that name
 """
 
 from lodge.base.errors import InvalidError, StateError, UnavailableError, UnsupportedError
@@ -25,6 +26,7 @@ __all__ = [
     "DriverTimeoutError",
     "GuestCommandTimeoutError",
     "HandleLostError",
+    "InstanceDriverUnknownError",
     "InstanceStartError",
     "PlanRefusedError",
     "ScreenMissingError",
@@ -100,3 +102,9 @@ class PlanRefusedError(InvalidError):
     """This host can never run an instance like this; ``where`` names the field."""
 
     code = "plan_refused"
+
+
+class InstanceDriverUnknownError(InvalidError):
+    """No instance driver has that name."""
+
+    code = "instance_driver_unknown"
