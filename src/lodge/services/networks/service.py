@@ -13,6 +13,7 @@ from lodge.services.networks.leases import Leases
 from lodge.services.networks.registry import NetworkRegistry
 from lodge.services.networks.upkeep import Upkeep
 from lodge.store.contract import Store
+from lodge.store.events import EventLog
 from lodge.tasks.contract import Tasks
 
 __all__ = ["Networks"]
@@ -26,7 +27,7 @@ class Networks:
     """What can be done with networks.
 
     ``other_users`` names, for a network's name, what refers to it beside instances, such as
-    ``profiles/default``.
+    ``profiles/default``. ``events`` hears of networks that broke and were repaired.
     """
 
     def __init__(
@@ -37,11 +38,12 @@ class Networks:
         world: World,
         *,
         other_users: Callable[[str], Sequence[str]] = _nobody,
+        events: EventLog | None = None,
     ) -> None:
         self._registry = NetworkRegistry(store)
         self._tasks = tasks
         self._driver = driver
-        self._upkeep = Upkeep(self._registry, driver, world)
+        self._upkeep = Upkeep(self._registry, driver, world, events)
         self._leases = Leases(self._registry, self._upkeep, world)
         tasks.register(CreateNetwork(self._registry, driver, self._upkeep, world))
         tasks.register(DeleteNetwork(self._registry, self._upkeep, other_users))

@@ -14,6 +14,7 @@ from lodge.base.world import World
 from lodge.drivers.network.contract import NetworkDriver
 from lodge.model.network import Network, NetworkState
 from lodge.services.networks.registry import NetworkRegistry
+from lodge.store.events import EventLog
 
 __all__ = ["LOOK_INTERVAL_S", "Upkeep"]
 
@@ -38,7 +39,14 @@ class _Turn:
 class Upkeep:
     """What the driver is asked to do, one thing at a time per network."""
 
-    def __init__(self, registry: NetworkRegistry, driver: NetworkDriver, world: World) -> None:
+    def __init__(
+        self,
+        registry: NetworkRegistry,
+        driver: NetworkDriver,
+        world: World,
+        events: EventLog | None = None,
+    ) -> None:
+        self._events = events
         self._registry = registry
         self._driver = driver
         self._world = world
@@ -82,7 +90,7 @@ class Upkeep:
                 await self._ensure_if_ready(network.name)
             except LodgeError as error:
                 failures[network.name] = error
-                self._note_trouble(network.name, error.message)
+                await self._note_trouble(network.name, error.message)
         return failures
 
     async def watch(self) -> None:
@@ -98,23 +106,23 @@ class Upkeep:
 
     async def repair(self) -> list[str]:
         """Look at every network once; return the names of those that were repaired."""
-        repaired = []
-        for network in self._registry.all():
-            if network.state is not NetworkState.READY:
-                continue
-            try:
-                seen = await self._driver.status(network)
-                if seen.is_up and seen.dns_answers:
-                    continue
-                self._note_trouble(network.name, seen.reason)
-                await self._ensure_if_ready(network.name)
-            except LodgeError as error:
-                self._note_trouble(network.name, error.message)
-            else:
-                repaired.append(network.name)
-                self._troubles.pop(network.name, None)
-                _log.warning("network %s was repaired: %s", network.name, seen.reason)
-        return repaired
+        ready = [one for one in self._registry.all() if one.state is NetworkState.READY]
+        return [network.name for network in ready if await self._repair_one(network)]
+
+    async def _repair_one(self, network: Network) -> bool:
+        try:
+            seen = await self._driver.status(network)
+            if seen.is_up and seen.dns_answers:
+                return False
+            await self._note_trouble(network.name, seen.reason)
+            await self._ensure_if_ready(network.name)
+        except LodgeError as error:
+            await self._note_trouble(network.name, error.message)
+            return False
+        self._troubles.pop(network.name, None)
+        _log.warning("network %s was repaired: %s", network.name, seen.reason)
+        await self._tell("network.repaired", network.name, seen.reason)
+        return True
 
     async def _ensure_if_ready(self, name: str) -> None:
         async with self._turn(name).lock:
@@ -122,11 +130,20 @@ class Upkeep:
             if network is not None and network.state is NetworkState.READY:
                 await self._driver.ensure(network, self._registry.leases_in(name))
 
-    def _note_trouble(self, name: str, reason: str) -> None:
-        """Log a trouble once, not every time it is seen."""
+    async def _note_trouble(self, name: str, reason: str) -> None:
+        """Tell a trouble once, not every time it is seen."""
         if self._troubles.get(name) != reason:
             self._troubles[name] = reason
             _log.error("network %s: %s", name, reason)
+            await self._tell("network.broken", name, reason)
+
+    async def _tell(self, kind: str, name: str, reason: str) -> None:
+        if self._events is None:
+            return
+        try:
+            await self._events.publish(kind, f"networks/{name}", {"reason": reason})
+        except LodgeError as error:  # a full disk must not keep a network from its repair
+            _log.error("the event %s of network %s is lost: %s", kind, name, error.message)
 
     def _turn(self, name: str) -> _Turn:
         return self._turns.setdefault(name, _Turn())

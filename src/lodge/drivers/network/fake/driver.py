@@ -51,7 +51,7 @@ class FakeNetworks:
     async def check(self, network: Network, /) -> None:
         """Refuse prefixes that the pretended host or another fake network has."""
         await self.faults.meet("check")
-        used = [text for text in await self._prefixes() if text not in _own(network)]
+        used = self._prefixes(without=network.id)
         for where, text in (("ipv4", network.ipv4), ("ipv6", network.ipv6)):
             for taken in used if text else ():
                 _refuse_overlap(ipaddress.ip_interface(text or "").network, taken, where)
@@ -59,10 +59,11 @@ class FakeNetworks:
     async def used_prefixes(self) -> Sequence[str]:
         """List the pretended host's prefixes and those of the networks that are up."""
         await self.faults.meet("used_prefixes")
-        return await self._prefixes()
+        return self._prefixes()
 
-    async def _prefixes(self) -> list[str]:
-        return [*self._host_prefixes, *(p for network in self._up.values() for p in _own(network))]
+    def _prefixes(self, *, without: str = "") -> list[str]:
+        up = [network for network in self._up.values() if network.id != without]
+        return [*self._host_prefixes, *(prefix for network in up for prefix in _own(network))]
 
     async def ensure(self, network: Network, leases: Sequence[Lease], /) -> None:
         """Write down that it is up."""
