@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from lodge.drivers.instance.contract import Acceleration
-from lodge.drivers.instance.qemu.firmware import FirmwareFiles, find_firmware
+from lodge.drivers.instance.qemu.firmware import FirmwareFiles
+from lodge.drivers.instance.qemu.host import Host
 from lodge.drivers.instance.qemu.machines import PROGRAM, installed_version
 from lodge.drivers.instance.qemu.probe import as_guest
 from lodge.drivers.instance.qemu.render import SANDBOX
@@ -26,12 +27,15 @@ _OK, _DEGRADED, _MISSING = (
 )
 
 
-async def qemu_capabilities(acceleration: Acceleration) -> Sequence[Capability]:
+async def qemu_capabilities(host: Host) -> Sequence[Capability]:
     """Try everything the driver uses; leaves nothing behind."""
-    firmware = find_firmware()
+    firmware = host.firmware()
+    emulator = await _emulator()
+    if emulator.state is _MISSING:  # nothing else can be tried without it
+        return [emulator]
     return [
-        _acceleration(acceleration),
-        await _emulator(),
+        _acceleration(await host.acceleration()),
+        emulator,
         await _sandbox(),
         _seabios(firmware),
         _ovmf(firmware),

@@ -26,6 +26,7 @@ from lodge.drivers.instance.errors import (
 from lodge.drivers.instance.qemu import screen
 from lodge.drivers.instance.qemu.agent import transfer
 from lodge.drivers.instance.qemu.agent.execute import execute
+from lodge.drivers.instance.qemu.capabilities import qemu_capabilities
 from lodge.drivers.instance.qemu.console import Viewer
 from lodge.drivers.instance.qemu.handle import dump_handle, load_handle
 from lodge.drivers.instance.qemu.host import Host
@@ -38,6 +39,7 @@ from lodge.drivers.instance.qemu.options import QemuOptions
 from lodge.drivers.instance.qemu.probe import AccelerationProbe
 from lodge.drivers.instance.qemu.render import check_plan
 from lodge.drivers.instance.qemu.suspend import suspend
+from lodge.model.host import Capability
 from lodge.model.instance import InstanceKind, InstanceSpec, MachineType, Power
 from lodge.system.cgroup import Cgroups
 
@@ -102,6 +104,10 @@ class Qemu:
     async def acceleration(self) -> Acceleration:
         """Say what guests' CPUs run on here, and how that was found out."""
         return await self._host.acceleration()
+
+    async def capabilities(self) -> Sequence[Capability]:
+        """Try everything of the host that QEMU can use."""
+        return await qemu_capabilities(self._host)
 
     async def start(self, plan: InstancePlan, /, *, saved: Path | None = None) -> Handle:
         """Run it (from the saved memory file when given); if it runs already, return its handle.
