@@ -88,10 +88,14 @@ class TaskKind(Protocol[P]):
     ``parallel`` bounds how many of this kind run at once.
     """
 
-    kind: ClassVar[str]
     params_type: ClassVar[type[Any]]
     on_crash: ClassVar[OnCrash]
     parallel: ClassVar[int]
+
+    @property
+    def kind(self) -> str:
+        """Its name; the same for the object's whole life."""
+        ...
 
     def target(self, params: P, /) -> str:
         """The main thing it changes, such as ``instances/web``."""
@@ -149,4 +153,8 @@ class Tasks(Protocol):
 
     def list(self) -> Sequence[Task]:
         """All tasks in the history, newest first, with live progress."""
+        ...
+
+    def active(self, target: str, /) -> tuple[str, ...]:
+        """Ids of the tasks on a target that are not final; cheap, the same tuple if unchanged."""
         ...

@@ -70,6 +70,7 @@ class Engine:
         self._kinds: dict[str, TaskKind[Any]] = {}
         self._queue = TaskQueue()
         self._live: dict[str, LiveTask] = {}
+        self._active: dict[str, tuple[str, ...]] = {}
         self._starts: dict[str, tuple[Way, Trouble | None]] = {}
         self._entering: set[asyncio.Task[Any]] = set()
         self._ended_count = 0
@@ -190,6 +191,10 @@ class Engine:
             for key, task in reversed(self._journal.tasks.items())
         ]
 
+    def active(self, target: str, /) -> tuple[str, ...]:
+        """Ids of the tasks on a target that are not final; cheap, the same tuple if unchanged."""
+        return self._active.get(target, ())
+
     async def recover(self) -> Sequence[Task]:
         """Take over what a dead daemon left; returns those tasks. Runs them in the background."""
         left = [task for _, task in self._journal.tasks.items() if not task.state.is_final]
@@ -265,6 +270,7 @@ class Engine:
     def _line_up(self, live: LiveTask, way: Way, trouble: Trouble | None = None) -> None:
         task = live.record
         self._live[task.id] = live
+        self._active[task.target] = (*self.active(task.target), task.id)
         self._starts[task.id] = (way, trouble)
         self._queue.add(task.id, task.kind, task.locks)
 
@@ -283,12 +289,20 @@ class Engine:
         way, trouble = self._starts[live.record.id]
         await self._runner.carry_out(live, way, trouble)
         del self._live[live.record.id], self._starts[live.record.id]
+        self._forget_active(live.record)
         self._queue.remove(live.record.id)
         live.ended.set()
         self._pump()
         self._ended_count += 1
         if self._ended_count % _TIDY_EVERY == 0:
             self._spawn(self._tidy())
+
+    def _forget_active(self, task: Task) -> None:
+        left = tuple(key for key in self.active(task.target) if key != task.id)
+        if left:
+            self._active[task.target] = left
+        else:
+            del self._active[task.target]
 
     async def _tidy(self) -> None:
         try:

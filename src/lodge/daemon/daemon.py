@@ -1,0 +1,151 @@
+"""The life of a daemon: open, take over, serve, end."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from lodge import __version__
+from lodge.api.server import ApiServer, ApiSettings
+from lodge.base.world import World
+from lodge.daemon.compose import Parts, compose
+from lodge.daemon.defaults import make_defaults
+from lodge.daemon.folders import make_folders
+from lodge.daemon.settings import DaemonSettings
+from lodge.store.sqlite.store import SqliteStore
+from lodge.system.certificate import ensure_certificate, local_names
+from lodge.system.files import write_whole
+
+__all__ = ["Daemon"]
+
+_LOG = logging.getLogger(__name__)
+
+KILL_AT = "LODGE_KILL_AT"
+"""For fault tests: the kill point (see ``Engine.kill_points``) at which the daemon kills itself."""
+
+
+class Daemon:
+    """One running ``lodged``; made by ``open`` only."""
+
+    def __init__(self, settings: DaemonSettings, world: World, store: SqliteStore) -> None:
+        self._settings = settings
+        self._world = world
+        self._store = store
+        self._parts: Parts = compose(settings, world, store)
+        self._api: ApiServer | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self._failed = asyncio.Event()
+        if point := os.environ.get(KILL_AT):
+            self._parts.engine.kill_points = lambda here: _die_at(point, here)
+
+    @classmethod
+    async def open(cls, settings: DaemonSettings, world: World) -> "Daemon":
+        """Make the folders and open the store; nothing of another daemon is touched.
+
+        Raises:
+            FolderUnusableError, StateFolderInUseError, DatabaseDamagedError, DatabaseNewerError.
+        """
+        make_folders(settings)
+        return cls(settings, world, await SqliteStore.open(settings.state_dir, world))
+
+    async def start(self) -> None:
+        """Take over what an earlier daemon left, then serve.
+
+        Networks come before instances (they need ports), instances before tasks (they need
+        statuses), tasks before the API.
+
+        Raises:
+            EndpointInUseError: an address of the API is taken.
+        """
+        parts = self._parts
+        for name, failure in (await parts.networks.ensure_all()).items():
+            _LOG.error("network %s: %s", name, failure.message)
+        parts.images.open()
+        await parts.boot.adopt_all()
+        await parts.engine.recover()
+        self._api = ApiServer(parts.services, await self._api_settings(), self._world)
+        await self._api.start()
+        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
+        self._keep(parts.watch.run())
+        self._keep(parts.networks.watch())
+        self._keep(parts.guard.run())
+        self._keep(self._after_start())
+
+    async def _after_start(self) -> None:
+        """Do what may take long, while the API answers already."""
+        parts = self._parts
+        await make_defaults(
+            self._store,
+            parts.engine,
+            self._settings,
+            parts.pools,
+            parts.networks,
+            parts.profiles,
+        )
+        await parts.boot.settle_all()
+
+    async def _api_settings(self) -> ApiSettings:
+        settings = self._settings
+        listen: tuple[tuple[str, int], ...] = ()
+        certificate = None
+        if settings.listen_address:
+            listen = ((settings.listen_address, settings.listen_port),)
+            names = await asyncio.to_thread(local_names)
+            certificate = ensure_certificate(
+                settings.state_dir / "tls",
+                sorted({*names, settings.listen_address}),
+                now=self._world.now(),
+            )
+            _LOG.info("HTTPS certificate fingerprint %s", certificate.fingerprint)
+        return ApiSettings(
+            socket=settings.socket,
+            lodge_version=__version__,
+            listen=listen,
+            certificate=certificate.certificate if certificate else None,
+            key=certificate.key if certificate else None,
+        )
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a loop beside the others; one that ends by an error ends the daemon, loudly."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._look_at)
+        self._loops.append(task)
+
+    def _look_at(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            _LOG.critical("a loop of the daemon failed", exc_info=task.exception())
+            self._failed.set()
+
+    def where(self) -> str:
+        """Say where the API is."""
+        https = (
+            [f"https://{host}:{port}" for host, port in self._api.addresses] if self._api else []
+        )
+        return ", ".join([f"socket {self._settings.socket}", *https])
+
+    async def run_until(self, end: asyncio.Event) -> None:
+        """Serve until the event is set, or a loop failed."""
+        waits = [asyncio.create_task(event.wait()) for event in (end, self._failed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def close(self) -> None:
+        """End in the other order; guests and networks go on."""
+        if self._api is not None:
+            await self._api.stop()
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._parts.engine.stop()
+        await self._parts.instance_driver.close()
+        await self._parts.network_driver.close()
+        await self._store.close()
+        (self._settings.run_dir / "lodged.pid").unlink(missing_ok=True)
+
+
+def _die_at(point: str, here: str) -> None:
+    if here == point:
+        os.kill(os.getpid(), signal.SIGKILL)
