@@ -14,6 +14,7 @@ BUILDERS: Mapping[str, str] = MappingProxyType(
     {
         "tiny": "lodge.drivers.builder.tiny.driver:TinyBuilder",
         "debian": "lodge.drivers.builder.debian.driver:DebianBuilder",
+        "fake": "lodge.drivers.builder.fake.driver:FakeBuilder",
     }
 )
 """Builder name to ``module:class``; imported only when it is used."""

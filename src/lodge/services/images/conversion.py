@@ -73,10 +73,12 @@ def refuse_other_files(path: Path) -> None:
         raise ImageNotADiskError(f"the file is {kind}, not a disk", where="source", kind=kind)
 
 
-def convert_argv(
-    facts: DiskFacts, source: Path, target: Path, limits: ConversionLimits
-) -> list[str]:
-    """Build the command; pure. The format is always told, never guessed by the program."""
+def convert_argv(facts: DiskFacts, limits: ConversionLimits) -> list[str]:
+    """Build the command, to be run in the folder that holds ``source``; pure.
+
+    The format is always told, never guessed by the program; names are relative, because its user
+    cannot pass through the folders above.
+    """
     user = str(CONVERTER_UID)
     largest_file = facts.virtual_bytes + facts.virtual_bytes // 64 + GIB
     return [
@@ -87,7 +89,7 @@ def convert_argv(
         *(f"--cpu={int(limits.time_s)}", "--core=0", "--nofile=64", "--"),
         *("qemu-img", "convert", "-f", facts.format.value, "-O", "qcow2"),
         *("-o", "cluster_size=65536,compat=1.1,lazy_refcounts=off"),
-        *(str(source), str(target)),
+        *("source", "disk.qcow2"),
     ]
 
 
@@ -110,10 +112,8 @@ class Converter:
             inspect_untrusted, source, claimed, max_virtual_bytes=self._limits.virtual_bytes
         )
 
-    async def convert(
-        self, source: Path, work: Path, facts: DiskFacts, tell: Callable[[int], None]
-    ) -> Path:
-        """Write ``work/disk.qcow2`` from a file in ``work`` and return its path.
+    async def convert(self, work: Path, facts: DiskFacts, tell: Callable[[int], None]) -> Path:
+        """Write ``work/disk.qcow2`` from ``work/source`` and return its path.
 
         ``tell`` is called with the bytes written so far. A target left by an earlier try is
         replaced.
@@ -124,12 +124,12 @@ class Converter:
         """
         target = work / "disk.qcow2"
         target.unlink(missing_ok=True)
-        for path in (source, work):
+        for path in (work / "source", work):
             os.chown(path, CONVERTER_UID, CONVERTER_UID)
         follower = asyncio.create_task(self._follow(target, tell))
         try:
             await process.run(
-                convert_argv(facts, source, target, self._limits), timeout_s=self._limits.time_s
+                convert_argv(facts, self._limits), timeout_s=self._limits.time_s, cwd=work
             )
         except ProgramFailedError as error:
             if "No space left" in error.message or "Disk quota exceeded" in error.message:

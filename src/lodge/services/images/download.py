@@ -85,7 +85,7 @@ class Fetcher:
         self, url: str, attempt: Callable[[], Awaitable[T]], size: Callable[[], int]
     ) -> T:
         """Try again after a pause, as long as each few attempts bring something."""
-        failures, before = 0, size()
+        failures, most = 0, size()
         while True:
             try:
                 return await attempt()
@@ -96,8 +96,8 @@ class Fetcher:
             ) as e:
                 raise DownloadRefusedError(f"{url} leads nowhere: {_words(e)}", where=url) from e
             except (aiohttp.ClientError, TimeoutError, ConnectionError, TryAgainError) as error:
-                failures = 1 if size() > before else failures + 1
-                before = size()
+                failures = 1 if size() > most else failures + 1
+                most = max(most, size())
                 if failures >= self._limits.attempts:
                     raise DownloadFailedError(
                         f"{url} could not be fetched: {_words(error)}",

@@ -75,7 +75,7 @@ class Intake:
         note = f"converting from {facts.format.value}"
         context.progress(0, None, note=note)
         told = tell(context, note)
-        disk = await self._converter.convert(source, source.parent, facts, told)
+        disk = await self._converter.convert(source.parent, facts, told)
         fingerprint = await hash_file(disk, "sha256", tell(context, "taking its fingerprint"))
         await context.remember(
             fingerprint=fingerprint,

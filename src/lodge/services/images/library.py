@@ -83,9 +83,11 @@ class ImageLibrary:
         return folder
 
     def download(self, key: str) -> Path:
-        """Where the parts of one address are kept."""
+        """Where the parts of one address are kept; made when missing."""
         self.prepare()
-        return self._root / ".downloads" / key
+        folder = self._root / ".downloads" / key
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def upload(self, key: str) -> Path:
         """Where one upload is received."""

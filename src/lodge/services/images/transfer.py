@@ -95,12 +95,16 @@ class Transfer:
             part = msgspec.json.decode(self._note.read_bytes(), type=_Part)
         except (FileNotFoundError, msgspec.DecodeError):
             part = _Part(url=self._url)
-        if part.url != self._url or not (part.validator or self._is_verified):
+        if part.url != self._url or not self._may_join(part):
             part = _Part(url=self._url)
         if part.safe and self.size_bytes >= part.safe:
             os.truncate(self._data, part.safe)
             return part
         return _Part(url=self._url)
+
+    def _may_join(self, part: _Part) -> bool:
+        """Whether somebody vouches that another part is of the same file."""
+        return part.validator is not None or self._is_verified
 
     def _remember(self, **changes: object) -> None:
         self._part = msgspec.structs.replace(self._part, **changes)
@@ -112,6 +116,8 @@ class Transfer:
         Raises:
             TryAgainError, aiohttp.ClientError: it broke off.
         """
+        if not self._may_join(self._part):
+            self._part = _Part(url=self._url)
         start = self._part.safe
         headers = {"Range": f"bytes={start}-"} if start else {}
         if start and self._part.validator:

@@ -1,5 +1,6 @@
 """Boot a disk by a bare QEMU, without any of Lodge's drivers, and watch its serial log."""
 
+import base64
 import json
 import shutil
 import socket
@@ -43,7 +44,9 @@ class Guest:
             if len(text) != size:
                 size, changed = len(text), now
             assert self.process.poll() is None, f"QEMU ended: {self.errors}\n{text[-2000:]}"
-            assert now - changed < idle_s, f"silent for {idle_s} s without {marker!r}:\n{text[-3000:]}"
+            assert now - changed < idle_s, (
+                f"silent for {idle_s} s without {marker!r}:\n{text[-3000:]}"
+            )
             assert now - started < limit_s, f"no {marker!r} in {limit_s} s:\n{text[-3000:]}"
             time.sleep(0.05)
         return text
@@ -84,8 +87,6 @@ class Guest:
             state = self.agent("guest-exec-status", pid=started["pid"])  # type: ignore[index]
             assert isinstance(state, dict)
             if state["exited"]:
-                import base64
-
                 return base64.b64decode(state.get("out-data", "")).decode(errors="replace")
             assert time.monotonic() < ends, f"{command} does not end"
             time.sleep(0.2)
@@ -110,7 +111,14 @@ def machine(mode: str, folder: Path, image: Path, command_line: str) -> list[str
     if mode == "uefi":
         shutil.copy(OVMF / "OVMF_VARS_4M.fd", folder / "vars.fd")
         code = f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd"
-        return ["-machine", "q35", "-drive", code, "-drive", f"if=pflash,format=raw,file={folder}/vars.fd"]
+        return [
+            "-machine",
+            "q35",
+            "-drive",
+            code,
+            "-drive",
+            f"if=pflash,format=raw,file={folder}/vars.fd",
+        ]
     direct = ["-initrd", str(image / "initrd"), "-append", command_line]
     if mode == "direct":
         return ["-machine", "q35", "-kernel", str(image / "vmlinuz"), *direct]
@@ -121,27 +129,66 @@ def machine(mode: str, folder: Path, image: Path, command_line: str) -> list[str
 
 @contextmanager
 def boot(
-    folder: Path, mode: str, image: Path, *, command_line: str = "", disk: Path | None = None,
-    seed: Path | None = None, memory_mib: int = 256, extra: Sequence[str] = (), mac: str = "52:54:00:00:00:01",
+    folder: Path,
+    mode: str,
+    image: Path,
+    *,
+    command_line: str = "",
+    disk: Path | None = None,
+    seed: Path | None = None,
+    memory_mib: int = 256,
+    extra: Sequence[str] = (),
+    mac: str = "52:54:00:00:00:01",
 ) -> Iterator[Guest]:
     """Start QEMU; it is killed and reaped at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     bus = "device" if mode == "microvm" else "pci"
     port = free_port()
     argv = [
-        "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", str(memory_mib),
-        "-nodefaults", "-no-user-config", "-display", "none", "-serial", f"file:{folder}/serial.log",
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg",
+        "-cpu",
+        "max",
+        "-smp",
+        "2",
+        "-m",
+        str(memory_mib),
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-serial",
+        f"file:{folder}/serial.log",
         *machine(mode, folder, image, command_line),
-        "-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
-        "-device", f"virtio-net-{bus},netdev=n0,mac={mac}" + (",romfile=" if bus == "pci" else ""),
-        "-device", f"virtio-rng-{bus}", "-device", f"virtio-serial-{bus}",
-        "-chardev", f"socket,id=qga,path={folder}/qga,server=on,wait=off",
-        "-device", "virtserialport,chardev=qga,name=org.qemu.guest_agent.0", *extra,
+        "-netdev",
+        f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-device",
+        f"virtio-net-{bus},netdev=n0,mac={mac}" + (",romfile=" if bus == "pci" else ""),
+        "-device",
+        f"virtio-rng-{bus}",
+        "-device",
+        f"virtio-serial-{bus}",
+        "-chardev",
+        f"socket,id=qga,path={folder}/qga,server=on,wait=off",
+        "-device",
+        "virtserialport,chardev=qga,name=org.qemu.guest_agent.0",
+        *extra,
     ]
     if disk is not None:
-        argv += ["-drive", f"file={disk},if=none,id=d0,discard=unmap", "-device", f"virtio-blk-{bus},drive=d0"]
+        argv += [
+            "-drive",
+            f"file={disk},if=none,id=d0,discard=unmap",
+            "-device",
+            f"virtio-blk-{bus},drive=d0",
+        ]
     if seed is not None:
-        argv += ["-drive", f"file={seed},if=none,id=seed,format=raw,readonly=on", "-device", f"virtio-blk-{bus},drive=seed"]
+        argv += [
+            "-drive",
+            f"file={seed},if=none,id=seed,format=raw,readonly=on",
+            "-device",
+            f"virtio-blk-{bus},drive=seed",
+        ]
     with (folder / "qemu.log").open("wb") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
