@@ -23,7 +23,7 @@ from lodge.model.record import Record
 from lodge.system.errors import ProgramMissingError
 from lodge.system.files import write_whole
 from lodge.system.identity import GUEST_GID, LAST_GUEST_UID
-from lodge.system.process import Completed, run
+from lodge.system.process import Completed, find_program, run
 from lodge.system.procfs import cpu_model_name, kernel_release
 
 __all__ = [
@@ -121,6 +121,7 @@ class AccelerationProbe:
         self._device = device
         self._lock = asyncio.Lock()
         self._known: _Kept | None = None
+        self._version: tuple[tuple[int, int], str] | None = None
 
     async def verdict(
         self, kernel: Path | None = None, initrd: Path | None = None, *, timeout_s: float = 15.0
@@ -164,7 +165,15 @@ class AccelerationProbe:
             device = f"{facts.st_rdev}:{facts.st_mode:o}:{facts.st_gid}"
         except FileNotFoundError:
             device = "none"
-        return (kernel_release(), await installed_version(), cpu_model_name(), device)
+        return (kernel_release(), await self._qemu(), cpu_model_name(), device)
+
+    async def _qemu(self) -> str:
+        """Return QEMU's version; its program is asked again only when it was replaced."""
+        facts = find_program(PROGRAM).stat()
+        now = (facts.st_mtime_ns, facts.st_ino)
+        if self._version is None or self._version[0] != now:
+            self._version = (now, await installed_version())
+        return self._version[1]
 
     async def _find(self, kernel: Path | None, initrd: Path | None, timeout_s: float) -> Verdict:
         refused = _refusal(self._device)
