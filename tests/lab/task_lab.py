@@ -64,9 +64,16 @@ class Pieces:
 
     made: dict[str, str] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    wrongs: list[str] = field(default_factory=list)
     busy: int = 0
     most_busy: int = 0
     on_half: Callable[[str], Awaitable[None] | None] = lambda _place: None
+
+    def must(self, claim: bool, otherwise: str) -> None:
+        """Keep what must never happen; an exception would only fail the task that did it."""
+        if not claim:
+            self.wrongs.append(otherwise)
 
     def of(self, name: str) -> dict[str, str]:
         return {key: owner for key, owner in self.made.items() if key.startswith(f"{name}/")}
@@ -121,6 +128,8 @@ class MakePieces:
         finally:
             self.pieces.busy -= 1
         self.pieces.made[key] = params.owner
+        if place == params.returns_until:
+            self.pieces.passed.add(params.owner)
         context.notes[f"made-{place}"] = key
         context.progress(2, 2, unit="halves")
         context.result(last=key)
@@ -128,6 +137,8 @@ class MakePieces:
     async def _remove(self, params: Make, place: int, context: StepContext) -> None:
         key = f"{params.name}/{place}"
         self.pieces.runs.append(f"undo {key}")
+        passed = params.owner in self.pieces.passed
+        self.pieces.must(not passed, f"{key} undone behind the point of no return")
         await asyncio.sleep(0)
         if place == params.undo_breaks_at:
             raise BreakError(f"{key} cannot be removed")
@@ -135,8 +146,8 @@ class MakePieces:
         self.pieces.made.pop(key, None)
 
     def _own(self, params: Make, key: str) -> None:
-        """No two tasks may ever work on one piece."""
-        assert self.pieces.made.get(key, params.owner).removeprefix("half:") == params.owner
+        owner = self.pieces.made.get(key, params.owner).removeprefix("half:")
+        self.pieces.must(owner == params.owner, f"{key} of {owner} touched by {params.owner}")
 
 
 class MakeOrUndo(MakePieces):

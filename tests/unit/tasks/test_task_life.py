@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from task_lab import ACTOR, Make, PieceTakenError, Pieces, daemon
+from task_lab import ACTOR, Make, Pieces, PieceTakenError, daemon
 from virtual_world import VirtualWorld, eventually, settle
 
 from lodge.model.task import StepState, TaskState
@@ -269,9 +269,7 @@ def test_a_submitter_that_goes_away_leaves_a_task_that_runs(tmp_path: Path) -> N
     async def scenario() -> None:
         pieces = Pieces()
         async with daemon(tmp_path, pieces) as life:
-            caller = asyncio.create_task(
-                life.engine.submit("piece.make", Make(name="a"), ACTOR)
-            )
+            caller = asyncio.create_task(life.engine.submit("piece.make", Make(name="a"), ACTOR))
             while life.store.writes == 0:
                 await asyncio.sleep(0)
             assert caller.cancel()
