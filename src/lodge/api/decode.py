@@ -1,10 +1,13 @@
 """From bytes to typed requests; whatever is wrong is told with the path of the bad field."""
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
+import msgspec.inspect
 
 from lodge.api.errors import (
     InvalidFieldError,
@@ -59,17 +62,29 @@ def decode_query(kind: type[Spec], raw: str) -> Spec:
         InvalidQueryError: unknown or repeated parameter, or a bad value.
     """
     values: dict[str, str] = {}
-    known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    known = _parameters(kind)
     for name, value in _pairs(raw):
         if name not in known:
             raise InvalidQueryError(f"there is no query parameter {_shown(name)}", where=name[:60])
         if name in values:
             raise InvalidQueryError(f"query parameter {name!r} came twice", where=name)
-        values[name] = "true" if not value and known[name].type is bool else value
+        values[name] = "true" if not value and known[name] else value
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _told(error, values, InvalidQueryError) from None
+
+
+@cache
+def _parameters(kind: type[Spec]) -> Mapping[str, bool]:
+    """Return the names of all parameters, and whether each is a switch."""
+    found: dict[str, bool] = {}
+    for field in msgspec.structs.fields(kind):
+        shape = msgspec.inspect.type_info(field.type)
+        while isinstance(shape, msgspec.inspect.Metadata):
+            shape = shape.type
+        found[field.encode_name] = isinstance(shape, msgspec.inspect.BoolType)
+    return found
 
 
 def _pairs(raw: str) -> list[tuple[str, str]]:
