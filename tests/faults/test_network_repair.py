@@ -33,7 +33,7 @@ LINK = Names.of(BLUE.id).link
 
 
 def _pid() -> int:
-    return int(json.loads((RUN / "networks" / BLUE.id / "dnsmasq.json").read_text())["pid"])
+    return int(json.loads((RUN / BLUE.id / "dnsmasq.json").read_text())["pid"])
 
 
 def _signal(number: int) -> Callable[[], object]:
@@ -87,7 +87,7 @@ def test_a_dnsmasq_whose_note_was_never_written_is_found_and_replaced() -> None:
         driver = bridge()
         await driver.ensure(BLUE, [])
         orphan = _pid()
-        (RUN / "networks" / BLUE.id / "dnsmasq.json").unlink()
+        (RUN / BLUE.id / "dnsmasq.json").unlink()
         await bridge().ensure(BLUE, [])
         assert _pid() != orphan
         assert traces()["processes"].count("\n") == 0
@@ -100,7 +100,7 @@ def test_lost_run_files_after_a_reboot_do_not_matter() -> None:
         driver = bridge()
         before = traces()
         await driver.ensure(BLUE, [lease("web1", 15)])
-        for path in sorted((RUN / "networks").rglob("*")):
+        for path in sorted(RUN.rglob("*")):
             if path.is_file():
                 path.unlink()
         await bridge().ensure(BLUE, [lease("web1", 15)])
@@ -118,7 +118,7 @@ def test_leftovers_of_a_half_made_network_are_removed(left: str) -> None:
         "file": lambda: Path(f"/run/netns/{names.namespace}").touch(),
         "link": lambda: sh("ip", "link", "add", names.link, "type", "veth", "peer", "name", "x"),
         "table": lambda: sh("nft", "add", "table", "inet", names.table),
-        "folders": lambda: (STATE / "networks" / BLUE.id).mkdir(parents=True),
+        "folders": lambda: (STATE / BLUE.id).mkdir(parents=True),
     }[left]
 
     async def scenario() -> None:
@@ -127,7 +127,7 @@ def test_leftovers_of_a_half_made_network_are_removed(left: str) -> None:
         leave()
         await bridge().remove(BLUE)
         assert traces() == before
-        assert not (STATE / "networks" / BLUE.id).exists()
+        assert not (STATE / BLUE.id).exists()
         leave()
         await bridge().ensure(BLUE, [])
         assert (await bridge().status(BLUE)).reason == ""

@@ -74,6 +74,7 @@ def test_a_second_ensure_and_one_by_a_new_daemon_change_nothing() -> None:
             eventually(
                 lambda n=name: "state UP" in inside(router, "ip", "link", "show", n), what=name
             )
+        eventually(lambda: "state UP" in sh("ip", "link", "show", router), what="host's end")
         before = _picture(blue)
         driver = bridge()
         await driver.ensure(blue, [lease("web1", 15)])
@@ -226,16 +227,14 @@ def test_a_loopback_name_server_of_the_host_is_asked_through_a_forwarder() -> No
         guest = Guest(blue, "web1", web.mac)
         guest.ask_for_lease()
         eventually(lambda: "198.51.100.7" in guest.lookup("outside.example"), what="an answer")
-        pid = (RUN / "networks" / blue.id / "forwarder.json").read_text()
+        pid = (RUN / blue.id / "forwarder.json").read_text()
         await driver.ensure(blue, [web])
-        assert (RUN / "networks" / blue.id / "forwarder.json").read_text() == pid
+        assert (RUN / blue.id / "forwarder.json").read_text() == pid
         # The host changes to a server that can be asked directly: no forwarder any more.
         resolv.write_text(f"nameserver {OUTSIDE}\n")
         await driver.ensure(blue, [web])
-        assert not (RUN / "networks" / blue.id / "forwarder.json").exists()
-        assert (
-            f"resolv-file={resolv}" in (STATE / "networks" / blue.id / "dnsmasq.conf").read_text()
-        )
+        assert not (RUN / blue.id / "forwarder.json").exists()
+        assert f"resolv-file={resolv}" in (STATE / blue.id / "dnsmasq.conf").read_text()
         sh("ip", "netns", "del", guest.name)
         await driver.remove(blue)
         assert traces() == before

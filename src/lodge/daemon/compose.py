@@ -94,7 +94,7 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
         run_dir=settings.run_dir / "networks",
         world=world,
     )
-    networks = Networks(store, engine, network_driver, world)
+    networks = Networks(store, engine, network_driver, world, events=events)
     profiles = Profiles(store, world, events)
     planner = Planner(
         InstanceFolders(settings.state_dir, settings.run_dir),

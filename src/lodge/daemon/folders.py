@@ -11,7 +11,7 @@ from lodge.system.identity import GUEST_GID
 __all__ = ["FolderUnusableError", "make_folders"]
 
 _PASSABLE = 0o711
-"""Guests' processes pass through to their own files and see no names."""
+"""Guests' processes and helpers pass through to their own files and see no names."""
 
 
 class FolderUnusableError(UnavailableError):
@@ -28,8 +28,15 @@ def make_folders(settings: DaemonSettings) -> None:
         FolderUnusableError: the file system refuses, with its own words.
     """
     state, run = settings.state_dir, settings.run_dir
-    passable = (state, state / "instances", state / "pools", run, run / "instances")
-    private = (state / "tls", state / "networks", run / "networks")
+    passable = (
+        state,
+        state / "instances",
+        state / "networks",  # dnsmasq reads its own network's files there with few rights
+        state / "pools",
+        run,
+        run / "instances",
+    )
+    private = (state / "tls", run / "networks")
     try:
         for folder in passable:
             make_folder(folder, mode=_PASSABLE)

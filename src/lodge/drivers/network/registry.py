@@ -23,7 +23,7 @@ DRIVERS: Mapping[str, str] = MappingProxyType(
 def load_network_driver(
     name: str, *, state_dir: Path, run_dir: Path, world: World
 ) -> NetworkDriver:
-    """Make the driver of this name.
+    """Make the driver of this name; the folders are for networks only.
 
     Raises:
         KeyError: no such driver; the daemon's settings allow known names only.

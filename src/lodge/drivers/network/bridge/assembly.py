@@ -60,8 +60,8 @@ class Assembly:
         names = Names.of(network.id)
         self._names = names
         self._router = Router(network, names, self._subnets, options.link_range)
-        self.folder = options.state_dir / "networks" / network.id
-        self.run_folder = options.run_dir / "networks" / network.id
+        self.folder = options.state_dir / network.id
+        self.run_folder = options.run_dir / network.id
         inside = namespace_path(names.namespace)
         self.host_table = KeptTable(names.table, None, self.run_folder / "host-rules.json")
         self._router_table = KeptTable(ROUTER_TABLE, inside, self.run_folder / "router-rules.json")
@@ -75,7 +75,7 @@ class Assembly:
         async with host_lock:
             cables = await asyncio.to_thread(self._router.build)
             has_ipv6_exit = await asyncio.to_thread(self._has_ipv6_exit)
-            await asyncio.to_thread(self._hold_settings, has_ipv6_exit)
+            await asyncio.to_thread(self._hold_settings, has_ipv6_exit=has_ipv6_exit)
         upstream = self._upstream(cables)
         rules = render_host_rules(
             self._names, self._subnets, has_ipv6_exit=has_ipv6_exit, forwarder=upstream.forwarder
@@ -140,7 +140,7 @@ class Assembly:
             os.chown(self.folder, 0, gid)
             self.folder.chmod(_FOLDER_MODE)
 
-    def _hold_settings(self, has_ipv6_exit: bool) -> None:  # noqa: FBT001 - called by to_thread
+    def _hold_settings(self, *, has_ipv6_exit: bool) -> None:
         needed = needed_settings(
             has_ipv4=self._subnets.ipv4 is not None and not self._subnets.is_isolated,
             has_ipv6_exit=has_ipv6_exit,

@@ -47,7 +47,7 @@ class Bridge:
     def __init__(self, options: BridgeOptions, world: World) -> None:
         self._options = options
         self._world = world
-        self._settings = HostSettings(options.state_dir / "networks" / "host-settings.json")
+        self._settings = HostSettings(options.state_dir / "host-settings.json")
         # One at a time: choosing a cable's addresses and changing the host's settings both read
         # first and write then.
         self._host_lock = asyncio.Lock()

@@ -10,6 +10,8 @@ __all__ = ["BridgeOptions"]
 class BridgeOptions:
     """Where it keeps files, and which small ranges it takes for itself.
 
+    ``state_dir`` and ``run_dir`` are folders of networks only; each network has one below, by id.
+
     ``link_range`` gives every network two addresses for the cable between host and router. They
     are link-local (RFC 3927), so no site routes them, and never leave the host; the range keeps
     clear of the cloud metadata and cluster addresses in use (169.254.169-171, .20, .25, .0-.1).

@@ -44,7 +44,7 @@ class FakeNetworks:
             self._find_again(run_dir)
 
     def _find_again(self, run_dir: Path) -> None:
-        for path in sorted(run_dir.glob(f"networks/*/{_UP}")):
+        for path in sorted(run_dir.glob(f"*/{_UP}")):
             network = msgspec.json.decode(path.read_bytes(), type=Network)
             self._up[network.id] = network
 
@@ -137,7 +137,7 @@ class FakeNetworks:
 
     @staticmethod
     def _note(run_dir: Path, network: Network) -> Path:
-        return run_dir / "networks" / network.id / _UP
+        return run_dir / network.id / _UP
 
 
 def _own(network: Network) -> list[str]:
