@@ -42,7 +42,7 @@ def check_pool_path(text: str, *, reserved: Iterable[Path], taken: Mapping[str, 
     path = Path(text)
     if not path.is_absolute():
         raise _refused(f"{text!r} is not an absolute path", "begin with /, such as /srv/lodge")
-    if str(path) != text.rstrip("/") or ".." in path.parts or not text.isprintable():
+    if str(path) != (text.rstrip("/") or "/") or ".." in path.parts or not text.isprintable():
         raise _refused(f"{text!r} is not written plainly", "leave out '..', '.', '//' and controls")
     if len(os.fsencode(path)) > _MAX_PATH_BYTES:
         raise _refused(f"a path of {len(os.fsencode(path))} bytes is too long", "shorten it")

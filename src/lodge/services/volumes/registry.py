@@ -143,8 +143,9 @@ class VolumeRegistry:
             image=self.images.get(image).fingerprint if image else None,
             owner=owner,
         )
-        volume = await self._reserve(wanted)
         driver = await self.pools.driver(pool)
+        await driver.room()  # an offline pool is told before anything is reserved in it
+        volume = await self._reserve(wanted)
         base = self.images.file(volume.image) if volume.image else None
         await driver.create_volume(
             name, size_bytes=volume.size_bytes, layout=volume.format, base=base
