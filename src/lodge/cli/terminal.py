@@ -20,9 +20,9 @@ DETACH = 0x1D
 
 
 def split_at_detach(typed: bytes) -> tuple[bytes, bool]:
-    """Return what was typed before the detach key, and whether that key was pressed.
+    r"""Return what was typed before the detach key, and whether that key was pressed.
 
-    >>> split_at_detach(b"exit\\x1d")
+    >>> split_at_detach(b"exit\x1d")
     (b'exit', True)
     """
     before, key, _after = typed.partition(bytes((DETACH,)))

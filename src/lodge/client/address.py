@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from lodge.base.errors import InvalidError
 from lodge.client.errors import SecretFileError
 
-__all__ = ["DEFAULT_SOCKET", "Address", "InvalidAddressError", "local_address", "read_token"]
+__all__ = [
+    "DEFAULT_SOCKET",
+    "Address",
+    "InvalidAddressError",
+    "local_address",
+    "plain_fingerprint",
+    "read_token",
+]
 
 DEFAULT_SOCKET = "/run/lodge/lodged.sock"
 DEFAULT_PORT = 8443

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
     from lodge.client.address import Address
 
-__all__ = ["check_pin", "open_connection", "tls_context", "unreachable"]
+__all__ = [
+    "check_pin",
+    "open_connection",
+    "shown_fingerprint",
+    "tls_context",
+    "unreachable",
+]
 
 
 def open_connection(address: Address, *, timeout_s: float) -> socket.socket:
@@ -121,3 +127,25 @@ def _secure(address: Address, bare: socket.socket) -> socket.socket:
         secured.close()
         raise
     return secured
+
+
+def shown_fingerprint(address: Address, *, timeout_s: float = 10.0) -> str:
+    """Return the SHA-256 of the certificate a server shows; nothing else is asked of it.
+
+    Raises:
+        DaemonUnreachableError: nobody listens there.
+    """
+    import hashlib
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((address.host, address.port), timeout=timeout_s) as bare,
+            context.wrap_socket(bare, server_hostname=address.host) as secured,
+        ):
+            return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    except OSError as error:
+        raise unreachable(address, error) from error

@@ -54,7 +54,7 @@ def _request(args: Namespace) -> ExecRequest:
 
 
 def _stdin(args: Namespace) -> Iterator[bytes]:
-    """Yield what is piped in; a terminal is not read, because nobody knows that it is waited for."""
+    """Yield what is piped in; a terminal is not read: nobody would know that it is waited for."""
     if args.no_stdin or sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         return
     while piece := os.read(sys.stdin.fileno(), 1 << 16):

@@ -101,7 +101,7 @@ def _source(text: str) -> tuple[Octets, int]:
 
 
 def _stdin() -> Iterator[bytes]:
-    while piece := sys.stdin.buffer.read1(1 << 16):
+    while piece := os.read(sys.stdin.fileno(), 1 << 16):
         yield piece
 
 

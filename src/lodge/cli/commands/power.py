@@ -1,4 +1,4 @@
-"""``lodge start``, ``shutdown``, ``stop``, ``restart``, ``reset``, ``pause``, ``resume``, ``suspend``."""
+"""The verbs of power: ``lodge start``, ``shutdown``, ``stop``, ``restart``, ``suspend``..."""
 
 from __future__ import annotations
 

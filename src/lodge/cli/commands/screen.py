@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lodge.cli.invocation import Invocation
     from lodge.cli.parser import Parser
 
-__all__ = ["COMMANDS", "added", "last_lines"]
+__all__ = ["COMMANDS", "added", "harmless", "last_lines"]
 
 LINE_BYTES = 400
 """Room for one line when lines are asked for: the API counts in bytes."""
@@ -26,10 +26,10 @@ MOST_LINES = 100_000
 
 
 def last_lines(data: bytes, count: int) -> bytes:
-    """Return the last lines of a text, whole ones.
+    r"""Return the last lines of a text, whole ones.
 
-    >>> last_lines(b"a\\nb\\nc\\n", 2)
-    b'b\\nc\\n'
+    >>> last_lines(b"a\nb\nc\n", 2)
+    b'b\nc\n'
     """
     return b"".join(data.splitlines(keepends=True)[-count:]) if count else b""
 
@@ -69,19 +69,34 @@ def _logs(invocation: Invocation, args: Namespace) -> int:
         raise UsageError(f"--tail takes 0 to {MOST_LINES} lines", where="--tail")
     log = "qemu" if args.qemu else "serial"
     instances = invocation.client.instances
-    output = sys.stdout.buffer
     if args.tail is None and not args.follow:
         for piece in instances.log(args.name, log):
-            output.write(piece)
-        output.flush()
+            _write(piece)
         return 0
     tail_bytes = None if args.tail is None else max(1, args.tail) * LINE_BYTES
     data = b"".join(instances.log(args.name, log, tail_bytes=tail_bytes))
-    output.write(data if args.tail is None else last_lines(data, args.tail))
-    output.flush()
+    _write(data if args.tail is None else last_lines(data, args.tail))
     if args.follow:
         _follow(invocation, args.name, log)
     return 0
+
+
+def _write(piece: bytes) -> None:
+    """Write a piece as it is into a pipe or file, and what does no harm on a terminal."""
+    sys.stdout.buffer.write(harmless(piece) if sys.stdout.isatty() else piece)
+    sys.stdout.buffer.flush()
+
+
+def harmless(data: bytes) -> bytes:
+    r"""Take escape sequences and control characters out: what a guest prints is not to be trusted.
+
+    >>> harmless(b"\x1b[31mred\x1b[0m\r\n\x07")
+    b'red\n'
+    """
+    import re
+
+    text = re.sub(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)", b"", data)
+    return re.sub(rb"[\x00-\x08\x0b-\x1f\x7f]", b"", text)
 
 
 def _follow(invocation: Invocation, name: str, log: str) -> None:
@@ -92,16 +107,15 @@ def _follow(invocation: Invocation, name: str, log: str) -> None:
         time.sleep(LOOK_S)
         now = b"".join(invocation.client.instances.log(name, log, tail_bytes=window))
         if now != seen:
-            sys.stdout.buffer.write(added(seen, now))
-            sys.stdout.buffer.flush()
+            _write(added(seen, now))
             seen = now
 
 
 def added(before: bytes, now: bytes) -> bytes:
-    """Return what a log gained between two looks at its end.
+    r"""Return what a log gained between two looks at its end.
 
-    >>> added(b"one\\ntwo\\n", b"two\\nthree\\n")
-    b'three\\n'
+    >>> added(b"one\ntwo\n", b"two\nthree\n")
+    b'three\n'
     """
     if now.startswith(before):
         return now[len(before) :]
