@@ -100,13 +100,14 @@ def test_looking_twice_at_the_same_room_changes_nothing(
 @pytest.mark.parametrize(
     ("earlier_mib", "now_mib", "passed_s", "wait_s"),
     [
-        (None, 1000, 0.0, 2.0),
-        (1000, 1000, 2.0, 2.0),
-        (900, 1000, 2.0, 2.0),
-        (50_000, 49_000, 2.0, 2.0),
-        (1656, 1256, 1.0, 0.625),  # 1000 MiB left at 400 MiB/s: 2.5 s, look in a quarter
-        (400, 300, 1.0, 0.2),
-        (400, 100, 1.0, 0.2),
+        (None, 50_000, 0.0, 2.0),
+        (50_000, 50_000, 2.0, 2.0),
+        (49_000, 50_000, 2.0, 2.0),
+        (51_000, 50_000, 2.0, 2.0),
+        (1280, 1280, 2.0, 1.0),  # 1 GiB left: a fast disk could take it in a second
+        (500, 276, 2.0, 0.2),
+        (12_544, 10_496, 1.0, 1.25),  # 10 GiB left at 2 GiB/s: 5 s, look in a quarter
+        (400, 100, 1.0, 1.0),  # it is full: writers are held
     ],
 )
 def test_a_pool_that_fills_up_is_looked_at_sooner(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from lodge.base.units import MIB
+from lodge.base.units import GIB, MIB
 from lodge.drivers.storage.contract import PoolRoom
 from lodge.model.storage import Pool, PoolHealth
 
@@ -13,7 +13,8 @@ _RELIEF_PERCENT = 2
 """A pool is no longer low only when this much below its warning: one block must not toggle it."""
 
 _SMALLEST_RELIEF_BYTES = 64 * MIB
-_LONGEST_S, _SHORTEST_S = 2.0, 0.2
+_LONGEST_S, _SHORTEST_S, _WHILE_FULL_S = 2.0, 0.2, 1.0
+_FAST_PER_S = 1 * GIB
 
 _EVENTS = MappingProxyType(
     {
@@ -87,14 +88,17 @@ def _event(before: PoolHealth | None, health: PoolHealth) -> str | None:
 def next_look_s(
     pool: Pool, earlier: PoolRoom | None, now: PoolRoom | None, passed_s: float
 ) -> float:
-    """Decide when to look again: sooner the faster the pool fills up and the nearer the guard is.
+    """Decide when to look again: sooner the nearer the guard is and the faster the pool fills up.
 
-    A quarter of the time that is left at the present speed, between 0.2 and 2 seconds.
+    So soon that a disk that takes 1 GiB/s cannot pass the guard unseen, and after a quarter of the
+    time that is left at the present speed; 0.2 to 2 seconds, and every second while it is full.
     """
-    if earlier is None or now is None or passed_s <= 0:
+    if now is None:
         return _LONGEST_S
-    lost_per_s = (earlier.free_bytes - now.free_bytes) / passed_s
-    if lost_per_s <= 0:
-        return _LONGEST_S
-    left_s = (now.free_bytes - guarded_bytes(pool, now.total_bytes)) / lost_per_s
-    return min(_LONGEST_S, max(_SHORTEST_S, left_s / 4))
+    left_bytes = now.free_bytes - guarded_bytes(pool, now.total_bytes)
+    if left_bytes <= 0:
+        return _WHILE_FULL_S
+    lost_per_s = 0.0
+    if earlier is not None and passed_s > 0:
+        lost_per_s = (earlier.free_bytes - now.free_bytes) / passed_s
+    return min(_LONGEST_S, max(_SHORTEST_S, left_bytes / max(_FAST_PER_S, 4 * lost_per_s)))
