@@ -77,7 +77,11 @@ class SimulatedHost:
         return [*enter, *(str(word) for word in argv)]
 
     def run(
-        self, *argv: str | Path, check: bool = True, stdin: bytes | None = None, limit_s: float = 120
+        self,
+        *argv: str | Path,
+        check: bool = True,
+        stdin: bytes | None = None,
+        limit_s: float = 120,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command on this host to its end."""
         done = subprocess.run(
@@ -125,7 +129,7 @@ class SimulatedHost:
         assert self.daemon is not None
         if self.daemon.poll() is not None:
             raise AssertionError(f"lodged ended:\n{self.log.read_text()[-3000:]}")
-        return self.lodge("version", check=False).returncode == 0
+        return self.lodge("list", check=False).returncode == 0
 
     def kill_daemon(self) -> None:
         """End the daemon at once, as a crash would."""

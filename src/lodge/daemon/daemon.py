@@ -65,17 +65,6 @@ class Daemon:
         parts.images.open()
         await parts.boot.adopt_all()
         await parts.engine.recover()
-        self._api = ApiServer(parts.services, await self._api_settings(), self._world)
-        await self._api.start()
-        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
-        self._keep(parts.watch.run())
-        self._keep(parts.networks.watch())
-        self._keep(parts.guard.run())
-        self._keep(self._after_start())
-
-    async def _after_start(self) -> None:
-        """Do what may take long, while the API answers already."""
-        parts = self._parts
         await make_defaults(
             self._store,
             parts.engine,
@@ -84,7 +73,14 @@ class Daemon:
             parts.networks,
             parts.profiles,
         )
-        await parts.boot.settle_all()
+        self._api = ApiServer(parts.services, await self._api_settings(), self._world)
+        await self._api.start()
+        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
+        self._keep(parts.watch.run())
+        self._keep(parts.networks.watch())
+        self._keep(parts.guard.run())
+        # Starting instances takes long; the API answers meanwhile.
+        self._keep(parts.boot.settle_all())
 
     async def _api_settings(self) -> ApiSettings:
         settings = self._settings

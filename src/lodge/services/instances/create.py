@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import msgspec
 
-from lodge.drivers.instance.contract import InstancePlan
 from lodge.model.instance import Instance, InstanceSpec, NicSpec, Power
 from lodge.model.record import Spec
 from lodge.model.storage import VolumeFormat
@@ -27,6 +26,7 @@ class CreateParams(Spec, frozen=True, kw_only=True):
     name: str
     spec: InstanceSpec
     driver: str
+    machine_version: str
     uid: int
     root_bytes: int
     image: str | None = None
@@ -66,19 +66,22 @@ class CreateInstance:
         await self._volumes.check_room(root.pool, root.volume, params.root_bytes, params.image)
         for nic in params.spec.nics:
             self._networks.get(nic.network)
-        await self._runtime.planner.drivers[params.driver].check(self._preview(params))
+        record = self._record(params)
+        await self._runtime.driver(record).check(self._runtime.planner.preview(record))
 
-    def _preview(self, params: CreateParams) -> InstancePlan:
-        """Return a plan with no disk yet, for the driver to judge machine, CPU and firmware."""
-        folders = self._runtime.planner.folders
-        return InstancePlan(
+    def _record(self, params: CreateParams) -> Instance:
+        now = self._runtime.world.now()
+        return Instance(
             id=params.id,
             name=params.name,
             spec=params.spec,
-            machine_version="",
+            wanted=Power.STOPPED,
+            driver=params.driver,
+            machine_version=params.machine_version,
             uid=params.uid,
-            run_dir=folders.run_dir(params.id),
-            state_dir=folders.of(params.id),
+            created_at=now,
+            updated_at=now,
+            image_name=params.image_name,
         )
 
     def plan(self, params: CreateParams, /) -> Sequence[StepDefinition]:
@@ -102,22 +105,7 @@ class CreateInstance:
         )
 
     async def _add_record(self, params: CreateParams, _context: StepContext) -> None:
-        driver = self._runtime.planner.drivers[params.driver]
-        now = self._runtime.world.now()
-        await self._registry.add(
-            Instance(
-                id=params.id,
-                name=params.name,
-                spec=params.spec,
-                wanted=Power.STOPPED,
-                driver=params.driver,
-                machine_version=await driver.machine_version(params.spec),
-                uid=params.uid,
-                created_at=now,
-                updated_at=now,
-                image_name=params.image_name,
-            )
-        )
+        await self._registry.add(self._record(params))
         await self._runtime.look(params.id)
 
     async def _reserve_addresses(self, params: CreateParams, _context: StepContext) -> None:

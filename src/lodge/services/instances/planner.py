@@ -43,7 +43,15 @@ class Planner:
 
     async def plan(self, record: Instance) -> InstancePlan:
         """Say what to run; every file named in it exists once the instance was created."""
-        image = self.image(record)
+        return replace(
+            self.preview(record),
+            disks=[await self._disk(disk) for disk in record.spec.disks],
+            nics=[self._nic(record, nic) for nic in record.spec.nics],
+            seed=self._seed(record),
+        )
+
+    def preview(self, record: Instance) -> InstancePlan:
+        """Return the plan without disks, nics and seed, for a driver to judge the rest by."""
         plan = InstancePlan(
             id=record.id,
             name=record.name,
@@ -52,10 +60,8 @@ class Planner:
             uid=record.uid,
             run_dir=self.folders.run_dir(record.id),
             state_dir=self.folders.of(record.id),
-            disks=[await self._disk(disk) for disk in record.spec.disks],
-            nics=[self._nic(record, nic) for nic in record.spec.nics],
-            seed=self._seed(record),
         )
+        image = self.image(record)
         if image is not None and record.spec.boot.firmware is Firmware.DIRECT:
             return self._with_kernel(plan, image)
         return plan

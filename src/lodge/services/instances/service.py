@@ -123,6 +123,7 @@ class Instances(GuestAccess):
             name=name,
             spec=spec,
             driver=driver.name,
+            machine_version=await driver.machine_version(spec),
             uid=await self._new_uid(),
             root_bytes=root_disk_bytes(resolved.disk_bytes, image),
             image=image.fingerprint if image else None,
