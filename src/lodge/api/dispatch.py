@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from msgspec import structs
 
 from lodge.api.answer import Answers, error_response
@@ -73,6 +73,8 @@ class Dispatcher:
         return error_response(error, trace)
 
     async def _serve(self, request: web.BaseRequest, trace: str) -> web.StreamResponse:
+        if request.version < HttpVersion10:
+            raise MalformedRequestError("HTTP/1.0 or HTTP/1.1 is spoken here", where="version")
         raw_path, _, raw_query = request.raw_path.partition("?")
         match = self._router.find(request.method, path_segments(_origin_form(raw_path)))
         caller = await identify_caller(request, self._around.services.access, trace)
