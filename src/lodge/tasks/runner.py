@@ -103,6 +103,7 @@ class Runner:
         self._kill(live, f"{step.name}/after")
         live.is_past_return = live.is_past_return or step.is_point_of_no_return
         await self._journal_step(live, place, context)
+        live.notes = None  # from here on they are as the journal has them
         self._kill(live, f"{step.name}/journaled")
 
     async def _journal_step(self, live: LiveTask, place: int, context: Context) -> None:

@@ -228,7 +228,7 @@ def test_no_more_of_a_kind_run_at_once_than_it_allows(tmp_path: Path) -> None:
 def test_unknown_kinds_and_tasks_are_refused_by_name(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with daemon(tmp_path, Pieces()) as life:
-            with pytest.raises(TaskKindUnknownError, match="piece.bake"):
+            with pytest.raises(TaskKindUnknownError, match=r"piece\.bake"):
                 await life.engine.submit("piece.bake", Make(name="a"), ACTOR)
             for call in (life.engine.wait("nope"), life.engine.cancel("nope", ACTOR)):
                 with pytest.raises(TaskNotFoundError, match="nope"):

@@ -47,6 +47,8 @@ class Backups:
             StoreFailedError: the disk failed.
         """
         self.folder.mkdir(mode=0o700, exist_ok=True)
+        for torn in self.folder.glob(f".{_PREFIX}*"):  # a daemon died while it copied
+            torn.unlink(missing_ok=True)
         stamp = datetime.fromtimestamp(self.world.now(), UTC).strftime(_STAMP)
         path = self.folder / f"{_PREFIX}{stamp}{_SUFFIX}"
         _copy_whole(database, path)

@@ -59,6 +59,7 @@ class SqliteStore:
         self._queue: list[_Request] = []
         self._flusher: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._copying = asyncio.Lock()
         self._is_closed = False
 
     @classmethod
@@ -157,7 +158,8 @@ class SqliteStore:
             StoreFullError: no room; earlier copies stay.
             StoreFailedError: the disk failed.
         """
-        return await asyncio.to_thread(self._backups.make, self._database.path)
+        async with self._copying:
+            return await asyncio.to_thread(self._backups.make, self._database.path)
 
     async def close(self) -> None:
         """Finish the writes that were asked for, then release the files; idempotent."""
