@@ -5,12 +5,14 @@ import os
 import struct
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from qemu.qmp import QMPClient
+from qemu.qmp import ConnectError, QMPClient
+from qemu_lab import until
 
 from lodge.drivers.instance.contract import AttachedDisk, AttachedNic, InstancePlan
 from lodge.drivers.instance.qemu.addresses import assign
@@ -96,22 +98,48 @@ def test_qemu_starts_with_the_line_and_answers(
 ) -> None:
     async def scenario() -> None:
         wanted, disks = _kinds(await _disks(folder))[kind]
-        answers = await _try_out(folder, tap, wanted, disks, options)
-        assert answers["status"]["status"] == "prelaunch"
-        names = {block["node-name"] for block in answers["blocks"]}
+        async with _launched(folder, tap, wanted, disks, options) as client:
+            status = await client.execute("query-status")
+            blocks = await client.execute("query-named-block-nodes", {"flat": True})
+        assert status["status"] == "prelaunch"
+        names = {block["node-name"] for block in blocks}
         assert {f"disk-{disk.name}" for disk in disks} <= names
         assert not [name for name in names if name.startswith("#")], "a node nobody named"
 
     asyncio.run(scenario())
 
 
-async def _try_out(
+@pytest.mark.parametrize("bus", ["virtio", "scsi", "sata"])
+def test_the_bios_boots_from_the_first_disk_on_every_bus(bus: str, folder: Path, tap: int) -> None:
+    def raw(name: str, code: bytes) -> AttachedDisk:
+        (folder / name).write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+        os.chown(folder / name, UID, GUEST_GID)
+        return AttachedDisk(name, folder / name, "raw", bus=bus)
+
+    async def scenario() -> None:
+        disks = (raw("root", _says(b"FIRST")), raw("data", _says(b"SECOND")))
+        async with _launched(folder, tap, {}, disks, QemuOptions()) as client:
+            await client.execute("cont")
+            serial = folder / "serial.log"
+            await until(lambda: serial.read_bytes() == b"FIRST", what="the boot sector speaks")
+
+    asyncio.run(scenario())
+
+
+def _says(text: bytes) -> bytes:
+    """A boot sector that writes a text to the first serial port and halts (16-bit code)."""
+    send = b"".join(b"\xb0" + bytes([letter]) + b"\xee" for letter in text)  # mov al, c; out dx, al
+    return b"\xba\xf8\x03" + send + b"\xf4\xeb\xfd"  # mov dx, 3f8h; ...; hlt; jmp to hlt
+
+
+@asynccontextmanager
+async def _launched(
     folder: Path,
     tap: int,
     wanted: dict[str, Any],
     disks: tuple[AttachedDisk, ...],
     options: QemuOptions,
-) -> dict[str, Any]:
+) -> AsyncIterator[QMPClient]:
     versions = await installed_machines()
     firmware = find_firmware()
     spec = InstanceSpec(memory_mib=128, **wanted)
@@ -150,17 +178,19 @@ async def _try_out(
     user = ProcessUser(UID, GUEST_GID)
     process = spawn_detached(render(plan, facts), log=log, pass_fds=(tap,), user=user)
     try:
-        for _ in range(2000):
-            if facts.sockets.qmp.exists() or not is_alive(process):
-                break
-            await asyncio.sleep(0.005)
-        assert is_alive(process), log.read_text()
-        client = QMPClient("accepts")
-        await client.connect(str(facts.sockets.qmp))
-        status = await client.execute("query-status")
-        blocks = await client.execute("query-named-block-nodes", {"flat": True})
+
+        async def connected() -> QMPClient | None:
+            assert is_alive(process), log.read_text()
+            client = QMPClient("accepts")
+            try:
+                await client.connect(str(facts.sockets.qmp))
+            except ConnectError:  # a socket has its name a moment before it listens
+                return None
+            return client
+
+        client = await until(connected, what="QEMU listens")
+        yield client
         await client.disconnect()
-        return {"status": status, "blocks": blocks}
     finally:
         kill(process)
         await wait_gone(process)
