@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -346,6 +347,47 @@ def test_memory_that_finds_no_room_leaves_the_guest_running_and_no_file(
             await read_until(output, b"TICK ")
             assert ear.of(Signal.ENDED) == []
             await driver.stop("one", handle)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_pauses_the_guest_and_nothing_is_lost_when_room_returns(folder: Path) -> None:
+    async def scenario() -> None:
+        plan = tiny_guest().plan(folder)
+        small = folder / "small"
+        with mounted_tmpfs(small, size_bytes=4 * MIB):
+            disk = small / "disk.raw"
+            with disk.open("wb") as file:
+                file.truncate(64 * MIB)
+            os.chown(disk, plan.uid, plan.uid)
+            attached = AttachedDisk(name="root", path=disk, format="raw")
+            async with qemu(folder) as (driver, ear):
+                handle = await driver.start(replace(plan, disks=[attached]))
+                console = await driver.console("one", handle)
+                output = console.output()
+                await read_until(output, b"GUEST UP")
+                await console.write(
+                    b"dd if=/dev/urandom of=/tmp/w bs=1M count=16; md5sum < /tmp/w\n"
+                )
+                await console.write(
+                    b"dd if=/tmp/w of=/dev/vda bs=1M conv=fsync && echo WRIT''TEN\n"
+                )
+                told = (await until(lambda: ear.of(Signal.NO_SPACE), what="no space"))[0]
+                assert told["node"] == "disk-root"
+                seen = await driver.observe("one", handle)
+                assert seen.power is Power.PAUSED
+                assert "no space" in seen.reason
+                subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+                await driver.resume("one", handle)
+                await read_until(output, b"WRITTEN")
+                await console.write(
+                    b"echo 3 > /proc/sys/vm/drop_caches; head -c 16m /dev/vda | md5sum\n"
+                )
+                log = (plan.state_dir / "serial.log").read_bytes
+                await until(lambda: len(re.findall(rb"^[0-9a-f]{32}  -", log(), re.M)) == 2)
+                assert len(set(re.findall(rb"^[0-9a-f]{32}  -", log(), re.M))) == 1
+                assert ear.signals.count(Signal.PAUSED) == 0
+                await driver.stop("one", handle)
 
     asyncio.run(scenario())
 

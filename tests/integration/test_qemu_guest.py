@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,9 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 from qemu_lab import (
+    GUEST_UID,
     Ear,
     bare_plan,
     guest_folder,
+    private_network,
     process_exists,
     read_until,
     remove_cgroups,
@@ -26,6 +29,7 @@ from qemu_lab import (
 from lodge.base.world import RealWorld
 from lodge.drivers.instance.contract import (
     Accelerates,
+    AttachedNic,
     Consoles,
     Ended,
     GuestAgent,
@@ -47,7 +51,9 @@ from lodge.drivers.instance.errors import (
 from lodge.drivers.instance.qemu.driver import Qemu
 from lodge.model.instance import Power
 from lodge.system.cgroup import open_cgroups
+from lodge.system.errors import KernelRefusedError
 from lodge.system.identity import GUEST_GID
+from lodge.system.tap import open_tap
 
 pytestmark = pytest.mark.slow
 
@@ -305,6 +311,58 @@ def test_the_screen_is_a_picture_and_vnc_greets(folder: Path) -> None:
                 vnc.settimeout(10)
                 vnc.connect(str(driver.vnc_socket("one", handle)))
                 assert vnc.recv(4) == b"RFB "
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("is_microvm", [False, True], ids=["q35", "microvm"])
+def test_a_nic_reaches_the_host_and_its_address_is_seen(folder: Path, *, is_microvm: bool) -> None:
+    def open_port() -> int:
+        tap = open_tap("lqtap0", uid=GUEST_UID)
+        ip = ["ip", "addr", "add", "10.77.0.1/24", "dev", "lqtap0"]
+        subprocess.run(ip, check=True)
+        subprocess.run(["ip", "link", "set", "lqtap0", "up"], check=True)
+        return tap
+
+    async def scenario() -> None:
+        plan = tiny_guest().plan(
+            folder, words="net.ifnames=0 tip=10.77.0.2/24", is_microvm=is_microvm
+        )
+        nic = AttachedNic("eth0", "02:00:00:00:00:07", 1400, open_port)
+        async with running(replace(plan, nics=[nic])) as (driver, _ear, handle):
+            await agent_is_up(driver, handle)
+            pinged = await driver.execute("one", handle, ["ping", "-c1", "10.77.0.1"], **QUICK)
+            assert pinged.exit_status == 0, pinged
+            link = await driver.execute("one", handle, ["ip", "link", "show", "eth0"], **QUICK)
+            assert b"mtu 1400" in link.stdout
+            assert b"02:00:00:00:00:07" in link.stdout
+
+            async def seen() -> bool:
+                return "10.77.0.2" in (await driver.observe("one", handle)).addresses
+
+            await until(seen, what="its address")
+            await driver.stop("one", handle)
+            gone = subprocess.run(["ip", "link", "show", "lqtap0"], capture_output=True)
+            assert gone.returncode != 0
+
+    with private_network():
+        asyncio.run(scenario())
+
+
+def test_a_port_that_cannot_be_opened_leaves_nothing(folder: Path) -> None:
+    def refuse() -> int:
+        raise KernelRefusedError("no tap for you", where="lqtap1")
+
+    async def scenario() -> None:
+        plan = replace(
+            bare_plan(folder), nics=[AttachedNic("eth0", "02:00:00:00:00:07", 1500, refuse)]
+        )
+        driver = Qemu(RealWorld())
+        with pytest.raises(KernelRefusedError, match="no tap"):
+            await driver.start(plan)
+        assert list((folder / "run").iterdir()) == []
+        await driver.close()
 
     asyncio.run(scenario())
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import atexit
+import ctypes
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -18,6 +20,7 @@ from lodge.drivers.instance.contract import InstancePlan, Signal
 from lodge.model.instance import BootSpec, Firmware, InstanceSpec, MachineType
 
 GUEST_UID = 641_000
+_CLONE_NEWNET = 0x40000000
 
 
 @contextmanager
@@ -147,3 +150,21 @@ def remove_cgroups(prefix: str) -> None:
     """Remove the (empty) groups a test's drivers made."""
     for group in Path("/sys/fs/cgroup").glob(f"*/{prefix}"):
         group.rmdir()
+
+
+@contextmanager
+def private_network() -> Iterator[None]:
+    """Put this thread, and what it starts, into a network of its own with only loopback."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        try:
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            yield
+        finally:
+            if libc.setns(before, _CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+    finally:
+        os.close(before)

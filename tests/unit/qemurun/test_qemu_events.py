@@ -9,6 +9,7 @@ from lodge.drivers.instance.qemu.events import (
     AgentPort,
     Ending,
     Meaning,
+    agent_channel,
     ending_of,
     meaning,
     power_of,
@@ -73,6 +74,14 @@ def test_every_run_state_of_qemu_has_a_power() -> None:
     assert power_of("running") == (Power.RUNNING, "")
     assert power_of("colo")[0] is None
     assert "colo" in power_of("colo")[1]
+
+
+def test_the_agents_port_is_found_among_the_channels_or_not_at_all() -> None:
+    open_one = [{"label": "qmp", "frontend-open": True}, {"label": "agent", "frontend-open": True}]
+    assert agent_channel(open_one) == AgentPort(is_open=True)
+    assert agent_channel([{"label": "agent"}]) == AgentPort(is_open=False)
+    for nonsense in (None, {}, [], [7], [{"label": "console"}]):
+        assert agent_channel(nonsense) is None
 
 
 def test_a_waiting_process_tells_why_its_guest_ended() -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "AgentPort",
     "Ending",
     "Meaning",
+    "agent_channel",
     "ending_of",
     "meaning",
     "power_of",
@@ -126,6 +127,14 @@ _POWERS: Mapping[str, tuple[Power, str]] = {
 def power_of(status: str) -> tuple[Power | None, str]:
     """Translate QEMU's run state (``query-status``) into power and a reason for people."""
     return _POWERS.get(status, (None, f"QEMU reports the unknown state {status!r}"))
+
+
+def agent_channel(chardevs: Any) -> AgentPort | None:
+    """Find in an answer to ``query-chardev`` whether the agent has opened its port."""
+    for chardev in chardevs if isinstance(chardevs, list) else []:
+        if isinstance(chardev, dict) and chardev.get("label") == AGENT_CHARDEV:
+            return AgentPort(chardev.get("frontend-open") is True)
+    return None
 
 
 def ending_of(status: str) -> Ending | None:

@@ -77,7 +77,11 @@ class Launcher:
             InstanceStartError: QEMU ended, or could not load the memory; with its last words.
             DriverTimeoutError: QEMU came up but did not answer.
         """
-        handle = await self._spawn(plan, is_incoming=saved is not None)
+        try:
+            handle = await self._spawn(plan, is_incoming=saved is not None)
+        except BaseException:
+            await self.clear(plan.id, plan.run_dir)
+            raise
         running = know(handle)
         running.agent.is_open = False
         try:

@@ -12,10 +12,10 @@ from lodge.drivers.instance.errors import DriverRefusedError, DriverTimeoutError
 from lodge.drivers.instance.qemu.agent.channel import AgentChannel
 from lodge.drivers.instance.qemu.console import RECENT_BYTES, ConsoleHub
 from lodge.drivers.instance.qemu.events import (
-    AGENT_CHARDEV,
     AgentPort,
     Ending,
     Meaning,
+    agent_channel,
     ending_of,
     meaning,
 )
@@ -92,8 +92,10 @@ class Running:
             DriverTimeoutError: its monitor does not answer; it goes on trying.
             HandleLostError: its process has ended.
         """
-        await self.session.open(timeout_s=timeout_s, gone=lambda: not self.is_alive())
-        await self.console.open()
+        try:
+            await self.session.open(timeout_s=timeout_s, gone=lambda: not self.is_alive())
+        finally:
+            await self.console.open()
 
     def watch(self) -> None:
         """From now on notice its end, clean up after it and tell once why it ended."""
@@ -231,9 +233,9 @@ class Running:
         """Learn what events would have told while nobody listened."""
         with suppress(*_UNANSWERED):
             await self.status(timeout_s=CONNECT_LIMIT_S)
-            for chardev in await self.session.execute("query-chardev"):
-                if chardev.get("label") == AGENT_CHARDEV:
-                    self.agent.is_open = chardev.get("frontend-open") is True
+            channel = agent_channel(await self.session.execute("query-chardev"))
+            if channel is not None:
+                self.agent.is_open = channel.is_open
 
     def _printed(self, size: int) -> None:
         self._unrotated_bytes += size
