@@ -1,7 +1,6 @@
 """Sizes in and out: bytes inside, binary units for people."""
 
 import re
-from decimal import Decimal
 
 from lodge.base.errors import InvalidError
 
@@ -50,6 +49,8 @@ def parse_size(text: str, *, where: str = "size") -> int:
     match = _SIZE.fullmatch(cleaned)
     if match is None:
         raise InvalidSizeError(f"{text!r} is not a size", where=where)
+    from decimal import Decimal  # noqa: PLC0415 (a listing of sizes need not wait for it)
+
     exact = Decimal(match["number"]) * _FACTORS[(match["unit"] or "").lower()]
     size = int(exact)
     if size != exact:

@@ -9,6 +9,7 @@ __all__ = ["NOTHING", "duration", "human", "moment", "plain"]
 
 NOTHING = "-"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_LONG_DAYS = 14
 
 
 def duration(seconds: float) -> str:
@@ -26,7 +27,9 @@ def duration(seconds: float) -> str:
         hours, rest = divmod(left, _HOUR)
         return f"{hours}h {rest // _MINUTE}m" if rest >= _MINUTE else f"{hours}h"
     days, rest = divmod(left, _DAY)
-    return f"{days}d {rest // _HOUR}h" if days < 14 and rest >= _HOUR else f"{days}d"
+    if days >= _LONG_DAYS:
+        return f"{round(seconds / _DAY)}d"
+    return f"{days}d {rest // _HOUR}h" if rest >= _HOUR else f"{days}d"
 
 
 def moment(at: float) -> str:

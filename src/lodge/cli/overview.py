@@ -52,7 +52,7 @@ def overview(words: Sequence[str] = ()) -> str:
 
 def group_overview(word: str) -> str:
     """Return the help of one group."""
-    lines = [f"usage: lodge {word} COMMAND ...", "", f"{ENTRIES[word].summary}.", ""]
+    lines = [f"usage: lodge {word} COMMAND ...", "", f"{ENTRIES[word].summary.rstrip('.')}.", ""]
     commands = commands_of(word)
     column = max(len(command.name) for command in commands) + 3
     lines += [f"  {command.name:<{column}}{command.summary}" for command in commands]

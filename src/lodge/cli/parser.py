@@ -54,12 +54,23 @@ class Parser(argparse.ArgumentParser):
 
     def parse_all(self, words: Sequence[str]) -> Namespace:
         """Parse, and say which option was perhaps meant by an unknown one."""
-        args, unknown = self.parse_known_args(list(words))
+        args, unknown = self.parse_known_args(_joined(words))
         if unknown:
             guess = nearest(unknown[0].partition("=")[0], list(self._option_string_actions))
             more = f"did you mean {guess}?" if guess else f"see: {self.prog} --help"
             raise UsageError(f"unknown argument {unknown[0]!r}", hint=more)
         return args
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Join ``--sort -name`` to one word: argparse would take ``-name`` for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--sort":
+            joined[-1] = f"--sort={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

@@ -87,6 +87,8 @@ class Settings(Group[D]):
         return Call("GET", path("config"), query={"filter": where, "sort": sort})
 
     @Endpoint
-    def change(self, values: Mapping[str, str | int | float | bool | None]) -> Call[Page[Setting]]:
+    def change(
+        self, values: Mapping[str, str | int | float | bool | None]
+    ) -> Call[tuple[Setting, ...]]:
         """Change some settings; null brings a default back."""
         return Call("PATCH", path("config"), body={"settings": dict(values)})

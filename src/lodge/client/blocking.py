@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lodge.base.errors import LodgeError
@@ -160,8 +160,8 @@ class BlockingDoor:
             body = call.octets
         if call.octets is not None:
             headers["Content-Type"] = "application/octet-stream"
-        if isinstance(call.octets, Path):
-            headers["Content-Length"] = str(call.octets.stat().st_size)
+        if isinstance(call.octets, os.PathLike):
+            headers["Content-Length"] = str(os.stat(call.octets).st_size)
         elif call.octets is not None and body is None:
             headers["Transfer-Encoding"] = "chunked"
         elif body is not None or call.method not in ("GET", "HEAD", "DELETE"):
@@ -172,8 +172,8 @@ class BlockingDoor:
 
 
 def _upload(link: socket.socket, octets: Any) -> None:
-    if isinstance(octets, Path):
-        with octets.open("rb") as file:
+    if isinstance(octets, os.PathLike):
+        with open(octets, "rb") as file:
             link.sendfile(file)
         return
     pieces: Iterable[bytes] = octets

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 __all__ = ["SAFE_METHODS", "Call", "Octets", "Value", "change_call", "path", "quote"]
@@ -18,7 +17,7 @@ T = TypeVar("T")
 Value = str | int | float | bool | None
 """What a query parameter may be; null leaves it out."""
 
-Octets = bytes | Path | Iterable[bytes] | AsyncIterable[bytes]
+Octets = bytes | os.PathLike[str] | Iterable[bytes] | AsyncIterable[bytes]
 """A body of raw bytes: at once, from a file, or piece by piece."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})

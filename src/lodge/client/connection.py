@@ -116,7 +116,7 @@ def _secure(address: Address, bare: socket.socket) -> socket.socket:
             f"nobody vouches for the certificate of {address.url}: {error.verify_message}",
             where=address.url,
             hint="pin it: lodge remote add NAME URL --fingerprint FINGERPRINT"
-            " (lodged prints it at its first start)",
+            " (lodged tells it in its log when it starts)",
         ) from error
     except OSError as error:
         bare.close()

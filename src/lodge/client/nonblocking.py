@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -223,11 +223,11 @@ def _pieces(octets: Any) -> Any:
     """Bytes and asynchronous pieces as they are; files and blocking pieces read in a thread."""
     if isinstance(octets, bytes) or hasattr(octets, "__aiter__"):
         return octets
-    return _read_in_thread(_file_pieces(octets) if isinstance(octets, Path) else octets)
+    return _read_in_thread(_file_pieces(octets) if isinstance(octets, os.PathLike) else octets)
 
 
-def _file_pieces(path: Path) -> Iterable[bytes]:
-    with path.open("rb") as file:
+def _file_pieces(path: os.PathLike[str]) -> Iterable[bytes]:
+    with open(path, "rb") as file:
         while piece := file.read(PIECE_BYTES):
             yield piece
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lodge.base.errors import StateError
 from lodge.base.units import parse_mib
 from lodge.cli.errors import AbortedError, UsageError
 from lodge.cli.parallel import each_name
 from lodge.cli.parser import Command, nearest
 from lodge.cli.waiting import add_wait_options, carry_out
+from lodge.client.errors import Answered
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -147,6 +150,17 @@ def _add_delete(parser: Parser) -> None:
     add_wait_options(parser)
 
 
+@contextmanager
+def _force_hinted(name: str) -> Iterator[None]:
+    """Say what deletes a running instance, where the daemon only says that it runs."""
+    try:
+        yield
+    except StateError as error:
+        if isinstance(error, Answered) and error.answered_code == "wrong_instance_state":
+            error.hint = f"shut it down first, or: lodge delete {name} --force"
+        raise
+
+
 def _delete(invocation: Invocation, args: Namespace) -> int:
     if not args.yes and invocation.is_interactive:
         what = f"{len(args.name)} instances" if len(args.name) > 1 else "instance"
@@ -154,6 +168,10 @@ def _delete(invocation: Invocation, args: Namespace) -> int:
             raise AbortedError("nothing was deleted", hint="answer y, or add --yes")
 
     def act(name: str) -> Mapping[str, Any]:
+        with _force_hinted(name):
+            return delete(name)
+
+    def delete(name: str) -> Mapping[str, Any]:
         return carry_out(
             invocation,
             args,

@@ -70,7 +70,7 @@ def _confirmed_fingerprint(invocation: Invocation, url: str) -> str:
         raise UsageError(
             "how is the server's certificate to be trusted?",
             hint="--fingerprint SHA256, --ca-file FILE or --system-ca;"
-            " the server prints the first with: lodge config get api.fingerprint",
+            " lodged tells the first in its log when it starts",
         )
     from lodge.client.connection import shown_fingerprint
 

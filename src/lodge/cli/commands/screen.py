@@ -22,7 +22,9 @@ __all__ = ["COMMANDS", "added", "harmless", "last_lines"]
 LINE_BYTES = 400
 """Room for one line when lines are asked for: the API counts in bytes."""
 LOOK_S = 1.0
-MOST_LINES = 100_000
+MOST_LINES = 40_000
+MOST_BYTES = 16 << 20
+"""What the API gives of a log at once; older lines stay on the host."""
 
 
 def last_lines(data: bytes, count: int) -> bytes:
@@ -70,10 +72,10 @@ def _logs(invocation: Invocation, args: Namespace) -> int:
     log = "qemu" if args.qemu else "serial"
     instances = invocation.client.instances
     if args.tail is None and not args.follow:
-        for piece in instances.log(args.name, log):
+        for piece in instances.log(args.name, log, tail_bytes=MOST_BYTES):
             _write(piece)
         return 0
-    tail_bytes = None if args.tail is None else max(1, args.tail) * LINE_BYTES
+    tail_bytes = MOST_BYTES if args.tail is None else min(MOST_BYTES, (args.tail + 1) * LINE_BYTES)
     data = b"".join(instances.log(args.name, log, tail_bytes=tail_bytes))
     _write(data if args.tail is None else last_lines(data, args.tail))
     if args.follow:

@@ -95,17 +95,16 @@ def _set(invocation: Invocation, args: Namespace) -> int:
             raise UsageError(f"{pair!r} is not NAME=VALUE")
         values[name] = typed_value(text, _find(known, name)["default"])
     invocation.client.settings.change(values)
-    changed = _list(invocation, args)
-    for name in values:
-        row = _find(changed, name)
-        later = "  (after the next start of lodged)" if row["takes_effect"] == "restart" else ""
-        invocation.say(f"{name} = {raw_value(row['value'])}{later}")
+    for name, value in values.items():
+        row = _find(known, name)
+        later = "  (from the next start of lodged on)" if row["takes_effect"] == "restart" else ""
+        invocation.say(f"{name} = {raw_value(row['default'] if value is None else value)}{later}")
     return 0
 
 
 COMMANDS = (
     list_command("config list", "List settings", COLUMNS, _list, empty="no settings"),
-    Command("config get", "Print one value", _add_get, _get, ("lodge config get api.url",)),
+    Command("config get", "Print one value", _add_get, _get, ("lodge config get listen_port",)),
     Command(
         "config set",
         "Change settings",
