@@ -10,7 +10,6 @@ from lodge.base.units import KIB, MIB
 
 __all__ = [
     "Memory",
-    "boot_id",
     "capabilities_held",
     "clock_is_synchronised",
     "clock_source",
@@ -20,7 +19,6 @@ __all__ = [
     "host_name",
     "kernel_release",
     "load_1m",
-    "machine_id",
     "memory",
     "parse_cpu_field",
     "parse_memory",
@@ -99,9 +97,12 @@ def cpu_flags() -> frozenset[str]:
 def tsc_khz() -> int | None:
     """Frequency of the time stamp counter in kHz, as well as the kernel tells it.
 
-    /proc/cpuinfo shows the momentary clock of a core, which on most servers and in VMs equals the
-    TSC's; the maximum of the CPU frequency driver is not used, because it includes boost.
+    The counter runs at the CPU's nominal rate. Where cores change their clocks the driver knows
+    that rate (``base_frequency``); elsewhere, as in a VM, /proc/cpuinfo shows it.
     """
+    nominal = _text("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency").strip()
+    if nominal.isdecimal():
+        return int(nominal)
     clock_mhz = parse_cpu_field(_text("/proc/cpuinfo"), "cpu MHz")
     try:
         return round(float(clock_mhz) * 1000)
@@ -128,16 +129,6 @@ def kernel_release() -> str:
 def host_name() -> str:
     """The machine's own name, without domain."""
     return platform.node().partition(".")[0]
-
-
-def machine_id() -> str:
-    """The installation's id (machine-id(5)); empty where there is none."""
-    return _text("/etc/machine-id").strip()
-
-
-def boot_id() -> str:
-    """An id that changes with each start of the machine (random(4))."""
-    return _text("/proc/sys/kernel/random/boot_id").strip()
 
 
 def clock_source() -> str:

@@ -24,6 +24,5 @@ def test_this_machine_has_the_facts_every_machine_has() -> None:
     assert procfs.uptime_s() > 0
     assert procfs.load_1m() >= 0
     assert procfs.host_name()
-    assert len(procfs.boot_id()) == 36
     assert procfs.clock_source()
     assert isinstance(procfs.clock_is_synchronised(), bool)
