@@ -11,7 +11,7 @@ from lodge.model.task import Progress
 from lodge.store.contract import Compare, Operation
 from lodge.tasks.journal import Journal, LiveTask
 
-__all__ = ["Context"]
+__all__ = ["Context", "plain"]
 
 
 class Context:

@@ -165,9 +165,10 @@ class Engine:
         live.is_cancel_requested = True
         if live.body is not None:
             live.body.cancel()
-        elif self._may_end_now(live):
-            self._queue.remove(task_id)  # it need not wait for its locks to end
-            self._start(task_id)
+        elif live.revision == 0:
+            return live.view()  # it is being journaled, and ends right after
+        elif live.runner is None:
+            self._end_waiting(live)
         with suppress(StoreFullError, StoreFailedError):  # the end of the task tells it again
             await asyncio.shield(self._spawn(self._tell_cancelled(live)))
         return live.view()
@@ -241,10 +242,11 @@ class Engine:
         await self._journal.write(removed)
         await self._journal.tidy()
 
-    def _may_end_now(self, live: LiveTask) -> bool:
-        """Whether a task waits and has done nothing, so that its end need not wait."""
-        is_fresh = self._starts[live.record.id][0] is Way.FRESH
-        return is_fresh and live.runner is None and not self._is_stopping
+    def _end_waiting(self, live: LiveTask) -> None:
+        """Let a cancelled task that has done nothing end now, without waiting for its locks."""
+        if self._starts[live.record.id][0] is Way.FRESH and not self._is_stopping:
+            self._queue.remove(live.record.id)
+            self._start(live.record.id)
 
     def _kind(self, kind: str) -> TaskKind[Any]:
         try:
@@ -261,11 +263,19 @@ class Engine:
         return task
 
     async def _enter(self, live: LiveTask) -> Task:
-        live.revision = await self._journal.enter(live.record)
-        self.kill_points(f"{live.record.kind}/submitted")
+        task = live.record
+        self._live[task.id] = live  # before it is durable: who sees its record may ask for its end
+        try:
+            live.revision = await self._journal.enter(task)
+        except LodgeError:
+            del self._live[task.id]
+            raise
+        self.kill_points(f"{task.kind}/submitted")
         self._line_up(live, Way.FRESH)
+        if live.is_cancel_requested:
+            self._end_waiting(live)
         self._pump()
-        return live.record
+        return task
 
     def _line_up(self, live: LiveTask, way: Way, trouble: Trouble | None = None) -> None:
         task = live.record

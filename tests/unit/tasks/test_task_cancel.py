@@ -98,6 +98,24 @@ def test_a_waiting_task_ends_at_once_and_those_behind_it_move_up(tmp_path: Path)
     asyncio.run(scenario())
 
 
+def test_a_cancel_while_the_task_is_being_journaled_holds(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        pieces = Pieces()
+        async with daemon(tmp_path, pieces) as life:
+            caller = asyncio.create_task(life.engine.submit("piece.make", Make(name="a"), ACTOR))
+            while not life.engine._live:
+                await asyncio.sleep(0)
+            (task_id,) = life.engine._live
+            await life.engine.cancel(task_id, ACTOR)
+            assert (await life.engine.wait(task_id)).state is TaskState.CANCELLED
+            assert (await caller).id == task_id
+            assert pieces.runs == []
+            await life.engine.stop(grace_s=0)
+            assert life.locks() == []
+
+    asyncio.run(scenario())
+
+
 def test_past_the_point_of_no_return_a_cancel_changes_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         pieces = Pieces()
