@@ -132,6 +132,7 @@ class Converter:
                 convert_argv(facts, self._limits), timeout_s=self._limits.time_s, cwd=work
             )
         except ProgramFailedError as error:
+            target.unlink(missing_ok=True)  # at once: the daemon needs room to tell of it
             if "No space left" in error.message or "Disk quota exceeded" in error.message:
                 raise DiskFullError(
                     f"no room left while converting to {target}", where=str(target)

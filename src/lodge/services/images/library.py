@@ -26,7 +26,7 @@ from lodge.system.identity import GUEST_GID
 __all__ = ["ImageLibrary"]
 
 _WRITE_ATTEMPTS = 20
-_FOLDER_MODE, _FILE_MODE, _PASSAGE_MODE, _PRIVATE_MODE = 0o750, 0o640, 0o711, 0o700
+_FOLDER_MODE, _FILE_MODE, _PRIVATE_MODE = 0o750, 0o640, 0o700
 _USERS_NAMED = 10
 
 Change = Callable[[dict[str, Image]], None]
@@ -69,9 +69,10 @@ class ImageLibrary:
 
     def prepare(self) -> None:
         """Make the folders in which work is done; idempotent."""
-        make_folder(self._root, mode=_PASSAGE_MODE)
-        make_folder(self._root / ".work", mode=_PASSAGE_MODE)
-        for name in (".downloads", ".uploads"):
+        if not self._root.exists():
+            make_folder(self._root, mode=_FOLDER_MODE)
+            os.chown(self._root, 0, GUEST_GID)  # guests' processes pass through to their image
+        for name in (".work", ".downloads", ".uploads"):
             make_folder(self._root / name, mode=_PRIVATE_MODE)
 
     def work(self, task: str) -> Path:
@@ -90,9 +91,11 @@ class ImageLibrary:
         return folder
 
     def upload(self, key: str) -> Path:
-        """Where one upload is received."""
+        """Where one upload is received; made when missing."""
         self.prepare()
-        return self._root / ".uploads" / key
+        folder = self._root / ".uploads" / key
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def users(self, fingerprint: str) -> list[str]:
         """Name the instances and volumes that stand on an image."""

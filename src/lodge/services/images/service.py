@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lodge.base.errors import LodgeError
 from lodge.base.world import World
 from lodge.drivers.builder.contract import ImageBuilder
 from lodge.model.image import (
@@ -33,7 +34,7 @@ from lodge.services.images.errors import (
 from lodge.services.images.intake import About, Intake
 from lodge.services.images.library import ImageLibrary
 from lodge.services.images.remove import RemoveImage, RemoveParams
-from lodge.services.images.transfer import FetchLimits
+from lodge.services.images.transfer import FetchLimits, check_free, write_at
 from lodge.store.contract import Store
 from lodge.store.events import EventLog
 from lodge.system.files import full_disk_told
@@ -157,33 +158,36 @@ class Images:
         """
         key = self._world.random_bytes(_UPLOAD_KEY_BYTES).hex()
         folder = self._library.upload(key)
-        folder.mkdir()
         try:
             await self._write_upload(data, folder / "data")
-            about = About(
-                source="upload",
-                origin=ImageOrigin.IMPORTED,
-                alias=alias,
-                format=format,
-                description=description,
-            )
-            params = ImportParams(about=about, path=str(folder / "data"), upload=key)
-            return await self._tasks.submit(ImportImage.kind, params, actor)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+            raise
+        about = About(
+            source="upload",
+            origin=ImageOrigin.IMPORTED,
+            alias=alias,
+            format=format,
+            description=description,
+        )
+        params = ImportParams(about=about, path=str(folder / "data"), upload=key)
+        try:
+            return await self._tasks.submit(ImportImage.kind, params, actor)
+        except LodgeError:  # any other end may come after the task was journaled
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
 
     async def _write_upload(self, data: AsyncIterator[bytes], path: Path) -> None:
         done = 0
-        with path.open("xb") as file:
+        with path.open("xb", buffering=0) as file:
             async for block in data:
-                done += len(block)
-                if done > self._limits.file_bytes:
+                if done + len(block) > self._limits.file_bytes:
                     raise DownloadTooLargeError("the upload is too large", where="upload")
+                check_free(path.parent, len(block), self._limits)
                 with full_disk_told(path):
-                    file.write(block)
+                    write_at(file.fileno(), block, done)
+                done += len(block)
             with full_disk_told(path):
-                file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())
 
     async def build(self, request: ImageBuild, actor: Actor, /) -> Task:

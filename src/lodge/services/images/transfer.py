@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import aiohttp
 import msgspec
@@ -21,7 +20,15 @@ from lodge.services.images.errors import DownloadRefusedError, DownloadTooLargeE
 from lodge.system.errors import DiskFullError
 from lodge.system.files import disk_room, full_disk_told, write_whole
 
-__all__ = ["FetchLimits", "Tell", "Transfer", "TryAgainError", "check_status"]
+__all__ = [
+    "FetchLimits",
+    "Tell",
+    "Transfer",
+    "TryAgainError",
+    "check_free",
+    "check_status",
+    "write_at",
+]
 
 _CHUNK_BYTES = 256 * KIB
 _SAFE_EVERY_BYTES = 32 * MIB
@@ -42,6 +49,7 @@ class FetchLimits:
     attempts: int = 5  # in a row without any progress
     pause_s: float = 2.0  # before the second attempt; doubled each time
     file_bytes: int = 256 * GIB
+    spare_bytes: int = 256 * MIB  # left free: the daemon's own records need room to say so
 
 
 class TryAgainError(Exception):
@@ -172,14 +180,7 @@ class Transfer:
             return
         if total > self._limits.file_bytes:
             raise self._too_large(total)
-        missing, (_, free) = total - start, disk_room(self._data.parent)
-        if missing > free:
-            raise DiskFullError(
-                f"{format_size(missing)} are still to come, {format_size(free)} are free",
-                where=str(self._data.parent),
-                needed_bytes=missing,
-                free_bytes=free,
-            )
+        check_free(self._data.parent, total - start, self._limits)
 
     def _too_large(self, size: int) -> DownloadTooLargeError:
         return DownloadTooLargeError(
@@ -190,29 +191,53 @@ class Transfer:
 
     async def _receive(self, answer: aiohttp.ClientResponse, start: int) -> None:
         done, total = start, self._part.total
-        with self._data.open("r+b" if start else "wb") as file:
-            file.seek(start)
+        with self._data.open("r+b" if start else "wb", buffering=0) as file:
             try:
                 async for block in answer.content.iter_chunked(_CHUNK_BYTES):
+                    check_free(self._data.parent, len(block), self._limits)
                     with full_disk_told(self._data):
-                        file.write(block)
+                        write_at(file.fileno(), block, done)
                     done += len(block)
                     self._tell(done, total)
                     if done > self._limits.file_bytes:
                         raise self._too_large(done)
                     if done - self._part.safe >= _SAFE_EVERY_BYTES:
-                        await self._make_safe(file, done)
+                        await self._make_safe(file.fileno(), done)
             finally:
                 # Also when it broke off, and when the task is cancelled: all that came is kept.
-                await self._make_safe(file, done)
+                await self._make_safe(file.fileno(), done)
         if total is not None and done != total:
             raise TryAgainError(f"{done} of {total} bytes came")
 
-    async def _make_safe(self, file: BinaryIO, done: int) -> None:
+    async def _make_safe(self, handle: int, done: int) -> None:
         with full_disk_told(self._data):
-            file.flush()
-            await asyncio.shield(asyncio.to_thread(os.fsync, file.fileno()))
+            await asyncio.shield(asyncio.to_thread(os.fsync, handle))
         self._remember(safe=done)
+
+
+def check_free(folder: Path, needed: int, limits: FetchLimits) -> None:
+    """Let pass what fits beside the room that must stay free.
+
+    Raises:
+        DiskFullError: with the numbers.
+    """
+    _, free = disk_room(folder)
+    if needed + limits.spare_bytes > free:
+        raise DiskFullError(
+            f"{format_size(needed)} are to come, {format_size(free)} are free and"
+            f" {format_size(limits.spare_bytes)} of that stay free",
+            where=str(folder),
+            needed_bytes=needed,
+            free_bytes=free,
+        )
+
+
+def write_at(handle: int, data: bytes, offset: int) -> None:
+    """Write all of it; a file without a buffer may take less at a time."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(handle, view, offset)
+        view, offset = view[written:], offset + written
 
 
 def _validator(answer: aiohttp.ClientResponse) -> str | None:
