@@ -45,7 +45,18 @@ from lodge.system import procfs
 from lodge.system.cgroup import Cgroups, open_cgroups
 from lodge.tasks.engine import Engine, History
 
-__all__ = ["Parts", "compose"]
+__all__ = ["Parts", "Resources", "compose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """The services that instances are made of."""
+
+    images: Images
+    pools: Pools
+    volumes: Volumes
+    networks: Networks
+    profiles: Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +65,7 @@ class Parts:
 
     engine: Engine
     services: Services
-    images: Images
-    pools: Pools
-    networks: Networks
-    profiles: Profiles
+    resources: Resources
     boot: InstanceBoot
     watch: InstanceWatch
     guard: SpaceGuard
@@ -84,38 +92,27 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
     ground = _Ground(settings, world, store, events, engine)
     cgroups = open_cgroups(prefix=settings.cgroup_parent)
     instance_driver = _instance_driver(ground, cgroups)
+    network_driver = _network_driver(ground)
     images = _images(ground)
     pool_registry = PoolRegistry(store, storage_driver)
-    pools = _pools(ground, pool_registry)
-    volumes = Volumes(VolumeRegistry(pool_registry, images, events, world), engine)
-    network_driver = load_network_driver(
-        "fake" if settings.driver == "fake" else "bridge",
-        state_dir=settings.state_dir / "networks",
-        run_dir=settings.run_dir / "networks",
-        world=world,
+    resources = Resources(
+        images=images,
+        pools=_pools(ground, pool_registry),
+        volumes=Volumes(VolumeRegistry(pool_registry, images, events, world), engine),
+        networks=Networks(store, engine, network_driver, world),
+        profiles=Profiles(store, world, events),
     )
-    networks = Networks(store, engine, network_driver, world, events=events)
-    profiles = Profiles(store, world, events)
-    planner = Planner(
-        InstanceFolders(settings.state_dir, settings.run_dir),
-        volumes,
-        networks,
-        images,
-        {instance_driver.name: instance_driver},
-    )
-    runtime = Runtime(InstanceRegistry(store), planner, world)
-    host = HostSize(cpus=procfs.cpu_count(), memory_mib=procfs.memory().total_mib)
-    instances = Instances(InstanceParts(runtime, profiles, engine, store, host))
-    _register(engine, runtime, volumes, networks, host)
+    runtime = _runtime(ground, resources, instance_driver)
+    instances = _instances(ground, resources, runtime)
     watch = InstanceWatch(runtime, engine, events)
     watch.attach(instance_driver)
     services = Services(
         instances=instances,
         images=images,
-        pools=pools,
-        volumes=volumes,
-        networks=networks,
-        profiles=profiles,
+        pools=resources.pools,
+        volumes=resources.volumes,
+        networks=resources.networks,
+        profiles=resources.profiles,
         hosts=Hosts([instance_driver], cgroups, settings.state_dir, world, name=settings.host_name),
         access=Access(store, world, events),
         tasks=engine,
@@ -124,23 +121,54 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
         settings=SettingsFile(settings),
         revision=lambda: store.revision,
     )
+    guests = GuardedGuests(hold=instances.hold_for_space, release=instances.release_space)
     return Parts(
         engine=engine,
         services=services,
-        images=images,
-        pools=pools,
-        networks=networks,
-        profiles=profiles,
+        resources=resources,
         boot=InstanceBoot(runtime, watch, engine, settings.run_dir),
         watch=watch,
-        guard=SpaceGuard(
-            pool_registry,
-            events,
-            world,
-            GuardedGuests(hold=instances.hold_for_space, release=instances.release_space),
-        ),
+        guard=SpaceGuard(pool_registry, events, world, guests),
         instance_driver=instance_driver,
         network_driver=network_driver,
+    )
+
+
+def _runtime(ground: _Ground, resources: Resources, driver: InstanceDriver) -> Runtime:
+    planner = Planner(
+        InstanceFolders(ground.settings.state_dir, ground.settings.run_dir),
+        resources.volumes,
+        resources.networks,
+        resources.images,
+        {driver.name: driver},
+    )
+    return Runtime(InstanceRegistry(ground.store), planner, ground.world)
+
+
+def _instances(ground: _Ground, resources: Resources, runtime: Runtime) -> Instances:
+    """Make the service, and every kind of task on instances known to the engine."""
+    host = HostSize(cpus=procfs.cpu_count(), memory_mib=procfs.memory().total_mib)
+    engine = ground.engine
+    engine.register(CreateInstance(runtime, resources.volumes, resources.networks))
+    engine.register(DeleteInstance(runtime, resources.volumes, resources.networks))
+    engine.register(ChangeInstance(runtime, host))
+    engine.register(RenameInstance(runtime, resources.networks))
+    engine.register(SettleInstance(runtime))
+    for verb, move in POWER_KINDS.items():
+        engine.register(PowerKind(runtime, verb, move))
+    for verb in (Verb.SHUTDOWN, Verb.RESTART):
+        engine.register(GracefulKind(runtime, verb))
+    parts = InstanceParts(runtime, resources.profiles, engine, ground.store, host)
+    return Instances(parts)
+
+
+def _network_driver(ground: _Ground) -> NetworkDriver:
+    settings = ground.settings
+    return load_network_driver(
+        "fake" if settings.driver == "fake" else "bridge",
+        state_dir=settings.state_dir / "networks",
+        run_dir=settings.run_dir / "networks",
+        world=ground.world,
     )
 
 
@@ -176,18 +204,3 @@ def _pools(ground: _Ground, registry: PoolRegistry) -> Pools:
         reserved=(state / "images", state / "instances", state / "tls", ground.settings.run_dir),
     )
     return Pools(registry, ground.engine, ground.events, ground.world, folders)
-
-
-def _register(
-    engine: Engine, runtime: Runtime, volumes: Volumes, networks: Networks, host: HostSize
-) -> None:
-    """Make every kind of task on instances known; the other services register their own."""
-    engine.register(CreateInstance(runtime, volumes, networks))
-    engine.register(DeleteInstance(runtime, volumes, networks))
-    engine.register(ChangeInstance(runtime, host))
-    engine.register(RenameInstance(runtime, networks))
-    engine.register(SettleInstance(runtime))
-    for verb, move in POWER_KINDS.items():
-        engine.register(PowerKind(runtime, verb, move))
-    for verb in (Verb.SHUTDOWN, Verb.RESTART):
-        engine.register(GracefulKind(runtime, verb))

@@ -60,24 +60,24 @@ class Daemon:
             EndpointInUseError: an address of the API is taken.
         """
         parts = self._parts
-        for name, failure in (await parts.networks.ensure_all()).items():
+        for name, failure in (await parts.resources.networks.ensure_all()).items():
             _LOG.error("network %s: %s", name, failure.message)
-        parts.images.open()
+        parts.resources.images.open()
         await parts.boot.adopt_all()
         await parts.engine.recover()
         await make_defaults(
             self._store,
             parts.engine,
             self._settings,
-            parts.pools,
-            parts.networks,
-            parts.profiles,
+            parts.resources.pools,
+            parts.resources.networks,
+            parts.resources.profiles,
         )
         self._api = ApiServer(parts.services, await self._api_settings(), self._world)
         await self._api.start()
         write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
         self._keep(parts.watch.run())
-        self._keep(parts.networks.watch())
+        self._keep(parts.resources.networks.watch())
         self._keep(parts.guard.run())
         # Starting instances takes long; the API answers meanwhile.
         self._keep(parts.boot.settle_all())

@@ -24,6 +24,7 @@ __all__ = [
     "RenameInstance",
     "RenameParams",
     "apply_change",
+    "check_stopped",
 ]
 
 NEEDS_STOP = frozenset({"cpus", "cpu_model", "memory_mib", "boot"})

@@ -13,7 +13,7 @@ from lodge.services.networks.service import Networks
 from lodge.services.seeds.seed import SeedNic, write_seed
 from lodge.services.volumes.service import Volumes
 
-__all__ = ["Planner"]
+__all__ = ["Planner", "port_name"]
 
 
 class Planner:

@@ -18,7 +18,7 @@ from lodge.services.instances.planner import Planner
 from lodge.services.instances.registry import InstanceRegistry
 from lodge.tasks.contract import StepContext
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "addresses"]
 
 
 class Runtime:

@@ -42,7 +42,7 @@ from lodge.store.contract import Store
 from lodge.system.identity import FIRST_GUEST_UID, LAST_GUEST_UID
 from lodge.tasks.contract import Tasks
 
-__all__ = ["Instances"]
+__all__ = ["InstanceParts", "Instances"]
 
 _MAC_PREFIX = "52:54:00"
 _ID_BYTES = 6

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from lodge.drivers.instance.contract import ExecOutcome
 
-__all__ = ["PIXEL_PNG", "FakeConsole", "execute"]
+__all__ = ["PIXEL_PNG", "FakeConsole", "FakeSession", "execute"]
 
 PIXEL_PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
