@@ -9,6 +9,7 @@ from lodge.services.networks.errors import (
     NetworkNotFoundError,
     NetworkNotReadyError,
 )
+from lodge.services.networks.lease_index import LeaseIndex
 from lodge.store.contract import Store
 from lodge.store.records import Records
 
@@ -30,6 +31,7 @@ class NetworkRegistry:
         self.store = store
         self.networks = Records(store, "networks/", Network)
         self.leases = Records(store, "leases/", Lease)
+        self._index = LeaseIndex(store, self.leases)
 
     def all(self) -> list[Network]:
         """All networks, by name."""
@@ -72,11 +74,11 @@ class NetworkRegistry:
 
     def leases_in(self, name: str) -> list[Lease]:
         """List the leases of one network."""
-        return [lease for _, lease in self.leases.items() if lease.network == name]
+        return self._index.in_network(name)
 
     def leases_of(self, instance: str) -> list[Lease]:
         """List the leases of one instance."""
-        return [lease for _, lease in self.leases.items() if lease.instance == instance]
+        return self._index.of_instance(instance)
 
     async def add(self, network: Network) -> None:
         """Write a new record; the same one (by id) again changes nothing.

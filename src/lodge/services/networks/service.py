@@ -61,13 +61,14 @@ class Networks:
         return self._registry.get(name)
 
     def leases(self, name: str) -> Sequence[Lease]:
-        """List the addresses reserved in a network.
+        """List the addresses reserved in a network, by instance and nic.
 
         Raises:
             NetworkNotFoundError: there is none of this name.
         """
         self._registry.get(name)
-        return self._registry.leases_in(name)
+        held = self._registry.leases_in(name)
+        return sorted(held, key=lambda lease: (lease.instance, lease.nic))
 
     async def status(self, name: str) -> NetworkStatus:
         """Look at a network now.
