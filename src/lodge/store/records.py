@@ -1,5 +1,6 @@
 """Typed collections over the store: records of one type below one prefix, decoded once."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -11,6 +12,9 @@ from lodge.store.errors import CompactedError, RecordUnreadableError
 __all__ = ["Records"]
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_MOST_MENDED = 500
+"""Rows changed since the last listing above which a new listing is quicker."""
 
 
 class Records(Generic[T]):
@@ -28,12 +32,15 @@ class Records(Generic[T]):
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(record_type)
         self._decoded: dict[str, tuple[int, T]] = {}
-        self._listing: tuple[Sequence[tuple[str, T, int]], int] | None = None
+        self._keys: list[str] = []
+        self._items: list[tuple[str, T]] = []
+        self._entries: list[tuple[str, T, int]] = []
+        self._listed_at = -1
 
     def get(self, key: str) -> T | None:
         """Return one record."""
-        found = self._store.get(self._prefix + key)
-        return None if found is None else self._decode(found)
+        entry = self.entry(key)
+        return None if entry is None else entry[0]
 
     def entry(self, key: str) -> tuple[T, int] | None:
         """Return one record and the revision that changed it last."""
@@ -41,20 +48,14 @@ class Records(Generic[T]):
         return None if found is None else (self._decode(found), found.revision)
 
     def items(self) -> Sequence[tuple[str, T]]:
-        """All records with their keys, in key order."""
-        return [(key, record) for key, record, _ in self.entries()]
+        """All records with their keys, in key order; never changed afterwards."""
+        self._catch_up()
+        return self._items
 
     def entries(self) -> Sequence[tuple[str, T, int]]:
-        """All records with their keys and revisions, in key order."""
-        if self._listing is None or self._is_stale(self._listing[1]):
-            found, revision = self._store.list(self._prefix)
-            strip = len(self._prefix)
-            rows = [(entry.key[strip:], self._decode(entry), entry.revision) for entry in found]
-            self._decoded = {self._prefix + key: (at, record) for key, record, at in rows}
-            self._listing = rows, revision
-        else:
-            self._listing = self._listing[0], self._store.revision
-        return self._listing[0]
+        """All records with their keys and revisions, in key order; never changed afterwards."""
+        self._catch_up()
+        return self._entries
 
     def put(self, key: str, value: T) -> Put:
         """Return the operation that writes a record."""
@@ -68,13 +69,47 @@ class Records(Generic[T]):
         """Return the condition that a record is still at a revision (0: it does not exist)."""
         return Compare(self._prefix + key, revision)
 
-    def _is_stale(self, listed_at: int) -> bool:
-        if listed_at == self._store.revision:
-            return False
+    def _catch_up(self) -> None:
+        """Bring the listing to the store's revision, by the changes since when they are known."""
+        if self._listed_at == self._store.revision:
+            return
         try:
-            return bool(self._store.changes(self._prefix, listed_at))
+            changes = self._store.changes(self._prefix, self._listed_at)
         except CompactedError:
-            return True
+            self._list_anew()
+            return
+        newest = {change.key: change.entry for change in changes}
+        if len(newest) > _MOST_MENDED:
+            self._list_anew()
+            return
+        if newest:
+            self._items, self._entries = self._items.copy(), self._entries.copy()
+        for key, entry in newest.items():
+            self._mend(key, entry)
+        self._listed_at = self._store.revision
+
+    def _list_anew(self) -> None:
+        found, revision = self._store.list(self._prefix)
+        strip = len(self._prefix)
+        self._keys = [entry.key for entry in found]
+        self._entries = [(one.key[strip:], self._decode(one), one.revision) for one in found]
+        self._items = [(key, record) for key, record, _ in self._entries]
+        self._decoded = {one.key: self._decoded[one.key] for one in found}
+        self._listed_at = revision
+
+    def _mend(self, key: str, entry: Entry | None) -> None:
+        """Put, replace or remove one row of the listing."""
+        place = bisect_left(self._keys, key)
+        is_there = place < len(self._keys) and self._keys[place] == key
+        end = place + is_there
+        if entry is None:
+            rows = []
+            self._decoded.pop(key, None)
+        else:
+            rows = [(key[len(self._prefix) :], self._decode(entry), entry.revision)]
+        self._keys[place:end] = [key] * len(rows)
+        self._entries[place:end] = rows
+        self._items[place:end] = [(name, record) for name, record, _ in rows]
 
     def _decode(self, entry: Entry) -> T:
         known = self._decoded.get(entry.key)

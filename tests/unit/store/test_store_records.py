@@ -4,11 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from virtual_world import VirtualWorld
 
 from lodge.model.record import Record
-from lodge.store.contract import Put
+from lodge.store.contract import Change, Entry, Operation, Put
 from lodge.store.errors import RecordUnreadableError
+from lodge.store.image import Image
 from lodge.store.records import Records
 from lodge.store.sqlite.store import SqliteStore
 
@@ -21,6 +24,20 @@ class Box(Record, frozen=True, kw_only=True):
 class NewerBox(Record, frozen=True, kw_only=True):
     size: int
     colour: str
+
+
+class MemoryStore(SqliteStore):
+    """Only what is read: the image, changed at once and kept nowhere."""
+
+    def __init__(self) -> None:
+        self._image = Image()
+
+    async def write(self, operation: Operation) -> None:
+        revision = self._image.revision + 1
+        entry = None
+        if isinstance(operation, Put):
+            entry = Entry(operation.key, operation.value, revision, revision)
+        self._image.apply([Change(operation.key, entry, revision)], revision)
 
 
 async def opened(folder: Path) -> SqliteStore:
@@ -60,8 +77,10 @@ def test_an_unchanged_record_is_the_same_object_again(tmp_path: Path) -> None:
         assert listed[0][1] is first
         await store.txn([], [Put("elsewhere", b"")])
         assert boxes.entries() is listed
+        before = list(listed)
         await store.txn([], [boxes.put("b", Box(size=2))])
         again = boxes.entries()
+        assert list(listed) == before
         assert again[0][1] is first
         assert again[1][1] == Box(size=2)
         await store.txn([], [boxes.put("a", Box(size=1))])
@@ -71,6 +90,32 @@ def test_an_unchanged_record_is_the_same_object_again(tmp_path: Path) -> None:
         await store.compact(store.revision)
         assert [key for key, _ in boxes.items()] == ["b"]
         await store.close()
+
+    asyncio.run(scenario())
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from("abcdefgh"), st.none() | st.integers(0, 9)), max_size=6),
+        max_size=12,
+    )
+)
+def test_listings_are_what_a_fresh_collection_lists(
+    rounds: list[list[tuple[str, int | None]]],
+) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        boxes = Records(store, "boxes/", Box)
+        for writes in rounds:
+            for key, size in writes:
+                await store.write(
+                    boxes.delete(key) if size is None else boxes.put(key, Box(size=size))
+                )
+            fresh = Records(store, "boxes/", Box)
+            assert boxes.entries() == fresh.entries()
+            assert boxes.items() == fresh.items()
+            if len(writes) == 3:
+                await store.compact(store.revision)
 
     asyncio.run(scenario())
 
