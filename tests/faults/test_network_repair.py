@@ -13,6 +13,7 @@ from network_lab import (
     STATE,
     Guest,
     bridge,
+    eventually,
     inside,
     lease,
     make_outside,
@@ -24,6 +25,7 @@ from network_lab import (
 
 from lodge.drivers.network.bridge.layout import Names
 from lodge.drivers.network.errors import NetworkFailedError, NetworkToolMissingError
+from lodge.system.process import identify, is_alive
 
 pytestmark = pytest.mark.root
 
@@ -36,12 +38,19 @@ def _pid() -> int:
     return int(json.loads((RUN / BLUE.id / "dnsmasq.json").read_text())["pid"])
 
 
+def _kill() -> None:
+    found = identify(_pid())
+    assert found is not None
+    os.kill(found.pid, signal.SIGKILL)
+    eventually(lambda: not is_alive(found), what="the end of dnsmasq")
+
+
 def _signal(number: int) -> Callable[[], object]:
     return lambda: os.kill(_pid(), number)
 
 
 DAMAGES: dict[str, tuple[Callable[[], object], str]] = {
-    "dnsmasq-killed": (_signal(signal.SIGKILL), "dnsmasq does not run"),
+    "dnsmasq-killed": (_kill, "dnsmasq does not run"),
     "dnsmasq-stopped": (_signal(signal.SIGSTOP), "dnsmasq does not answer"),
     "rules-flushed": (lambda: sh("nft", "flush", "ruleset"), "host's firewall table"),
     "router-rules-flushed": (
@@ -160,7 +169,7 @@ def test_a_dnsmasq_that_cannot_start_is_told_with_its_own_words() -> None:
     async def scenario() -> None:
         driver = bridge()
         await driver.ensure(BLUE, [])
-        os.kill(_pid(), signal.SIGKILL)
+        _kill()
         squatter = (
             "import socket,time; s=socket.socket(); s.bind(('10.217.0.1',53)); s.listen();"
             "time.sleep(60)"
