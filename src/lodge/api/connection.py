@@ -15,7 +15,10 @@ from lodge.api.errors import MalformedRequestError, TooBusyError
 __all__ = ["LimitedServer"]
 
 _log = logging.getLogger("lodge.api.http")
-_MAX_LINE = 8190
+_MAX_LINE = 1 << 16
+"""Room for the longest filter, order and cursor, percent-encoded."""
+
+_MAX_FIELD = 8190
 _MAX_HEADERS = 100
 _LINGER_S = 2.0
 
@@ -37,7 +40,7 @@ class LimitedServer(web.Server):
             keepalive_timeout=header_s,
             lingering_time=_LINGER_S,
             max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
+            max_field_size=_MAX_FIELD,
             max_headers=_MAX_HEADERS,
             auto_decompress=False,
         )

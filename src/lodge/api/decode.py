@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from enum import Enum
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -68,23 +69,42 @@ def decode_query(kind: type[Spec], raw: str) -> Spec:
             raise InvalidQueryError(f"there is no query parameter {_shown(name)}", where=name[:60])
         if name in values:
             raise InvalidQueryError(f"query parameter {name!r} came twice", where=name)
-        values[name] = "true" if not value and known[name] else value
+        if value.lower() == "null" and known[name] is _Absent.IS_NO_TEXT:
+            raise InvalidQueryError("leave a parameter out instead of giving null", where=name)
+        values[name] = "true" if not value and known[name] is _Absent.IS_TRUE else value
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _told(error, values, InvalidQueryError) from None
 
 
+class _Absent(Enum):
+    """What special values of a parameter mean."""
+
+    IS_TRUE = "a switch: an empty value turns it on"
+    IS_NO_TEXT = "nullable, but no text: the word null would be taken for null"
+    IS_PLAIN = "nothing special"
+
+
 @cache
-def _parameters(kind: type[Spec]) -> Mapping[str, bool]:
-    """Return the names of all parameters, and whether each is a switch."""
-    found: dict[str, bool] = {}
-    for field in msgspec.structs.fields(kind):
-        shape = msgspec.inspect.type_info(field.type)
-        while isinstance(shape, msgspec.inspect.Metadata):
-            shape = shape.type
-        found[field.encode_name] = isinstance(shape, msgspec.inspect.BoolType)
-    return found
+def _parameters(kind: type[Spec]) -> Mapping[str, _Absent]:
+    """Return all parameters by name."""
+    return {field.encode_name: _absent(field.type) for field in msgspec.structs.fields(kind)}
+
+
+def _absent(annotation: Any) -> _Absent:
+    shape = _bare(msgspec.inspect.type_info(annotation))
+    if isinstance(shape, msgspec.inspect.BoolType):
+        return _Absent.IS_TRUE
+    parts = shape.types if isinstance(shape, msgspec.inspect.UnionType) else (shape,)
+    has_text = any(isinstance(_bare(part), msgspec.inspect.StrType) for part in parts)
+    return _Absent.IS_PLAIN if has_text else _Absent.IS_NO_TEXT
+
+
+def _bare(shape: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    while isinstance(shape, msgspec.inspect.Metadata):
+        shape = shape.type
+    return shape
 
 
 def _pairs(raw: str) -> list[tuple[str, str]]:

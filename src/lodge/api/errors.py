@@ -22,7 +22,6 @@ __all__ = [
     "InvalidFilterError",
     "InvalidQueryError",
     "InvalidSortError",
-    "LengthRequiredError",
     "LogNotFoundError",
     "MalformedBodyError",
     "MalformedPathError",
@@ -97,12 +96,6 @@ class BodyTooLargeError(LimitError):
     """The body is larger than this route takes."""
 
     code = "body_too_large"
-
-
-class LengthRequiredError(InvalidError):
-    """A body came with neither a length nor chunks."""
-
-    code = "length_required"
 
 
 class WrongMediaTypeError(UnsupportedError):

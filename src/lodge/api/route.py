@@ -60,14 +60,14 @@ class ListQuery(Spec, frozen=True, kw_only=True):
 
     filter: Annotated[
         str,
-        Meta(max_length=4096, description="`field=value,field~text,field>number`; all must hold"),
+        Meta(max_length=2048, description="`field=value,field~text,field>number`; all must hold"),
     ] = ""
     sort: Annotated[
-        str, Meta(max_length=1024, description="`-created_at,name`; `-` sorts downwards")
+        str, Meta(max_length=512, description="`-created_at,name`; `-` sorts downwards")
     ] = ""
     limit: Annotated[int, Meta(ge=1, le=10000, description="records on one page")] | None = None
     cursor: (
-        Annotated[str, Meta(max_length=4096, description="`next` of the page before")] | None
+        Annotated[str, Meta(max_length=2048, description="`next` of the page before")] | None
     ) = None
 
 

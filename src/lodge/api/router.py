@@ -24,28 +24,29 @@ class Match:
 class _Node:
     parts: dict[str, "_Node"] = field(default_factory=dict)
     named: "_Node | None" = None
-    route: Route | None = None
+    routes: dict[str, Route] = field(default_factory=dict)
 
 
 class Router:
     """Find routes; a literal part wins over a named one (``/images/build``, ``/images/{ref}``)."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._roots: dict[str, _Node] = {}
+        self._root = _Node()
         for route in routes:
-            self._add(route.method, route)
+            found = self._place(route).routes
+            found[route.method] = route
             if route.method == "GET" and route.answer in _HAS_HEAD:
-                self._add("HEAD", route)
+                found["HEAD"] = route
 
-    def _add(self, method: str, route: Route) -> None:
-        node = self._roots.setdefault(method, _Node())
+    def _place(self, route: Route) -> _Node:
+        node = self._root
         for part in _parts(route):
             if part.startswith("{"):
                 node.named = node.named or _Node()
                 node = node.named
             else:
                 node = node.parts.setdefault(part, _Node())
-        node.route = route
+        return node
 
     def find(self, method: str, segments: Sequence[str]) -> Match:
         """Return the route of a request.
@@ -54,39 +55,32 @@ class Router:
             RouteNotFoundError: no method has that path.
             MethodNotAllowedError: others have, this one has not.
         """
-        path = "/".join(segments)
-        route = self._walk(method, segments)
-        if route is not None:
-            values = {
-                name[1:-1]: value
-                for name, value in zip(_parts(route), segments[1:], strict=True)
-                if name.startswith("{")
-            }
-            return Match(route, values)
-        allowed = sorted(other for other in self._roots if self._walk(other, segments))
-        if allowed:
+        path = "/".join(segments)[:200]
+        is_inside = bool(segments) and segments[0] == PREFIX
+        node = _descend(self._root, segments[1:]) if is_inside else None
+        if node is None:
+            raise RouteNotFoundError(f"there is no /{path}", where="path")
+        route = node.routes.get(method)
+        if route is None:
+            allowed = sorted(node.routes)
             raise MethodNotAllowedError(
-                f"{method[:20]} is not possible on /{path[:200]}",
+                f"{method[:20]} is not possible on /{path}",
                 where="method",
                 hint=f"use {', '.join(allowed)}",
                 allowed=allowed,
             )
-        raise RouteNotFoundError(f"there is no /{path[:200]}", where="path")
-
-    def _walk(self, method: str, segments: Sequence[str]) -> Route | None:
-        root = self._roots.get(method)
-        if root is None or not segments or segments[0] != PREFIX:
-            return None
-        return _descend(root, segments[1:])
+        parts = zip(_parts(route), segments[1:], strict=True)
+        return Match(route, {part[1:-1]: value for part, value in parts if part.startswith("{")})
 
 
 def _parts(route: Route) -> list[str]:
     return [part for part in route.path.split("/") if part]
 
 
-def _descend(node: _Node, segments: Sequence[str]) -> Route | None:
+def _descend(node: _Node, segments: Sequence[str]) -> _Node | None:
+    """Find the node of a path, going back where a literal part leads nowhere."""
     if not segments:
-        return node.route
+        return node if node.routes else None
     literal = node.parts.get(segments[0])
     found = _descend(literal, segments[1:]) if literal else None
     if found is None and node.named is not None:

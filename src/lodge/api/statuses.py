@@ -37,7 +37,6 @@ STATUS_BY_CODE: Mapping[str, HTTPStatus] = MappingProxyType(
         errors.UnconditionalRouteError.code: HTTPStatus.BAD_REQUEST,
         errors.IdempotencyUnsupportedError.code: HTTPStatus.BAD_REQUEST,
         errors.BodyTooLargeError.code: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        errors.LengthRequiredError.code: HTTPStatus.LENGTH_REQUIRED,
         errors.WrongMediaTypeError.code: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         errors.MethodNotAllowedError.code: HTTPStatus.METHOD_NOT_ALLOWED,
         errors.WebSocketRequiredError.code: HTTPStatus.UPGRADE_REQUIRED,

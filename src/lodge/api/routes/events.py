@@ -34,7 +34,7 @@ class EventQuery(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     filter: Annotated[
-        str, Meta(max_length=4096, description="`kind~instance.,target=instances/web`")
+        str, Meta(max_length=2048, description="`kind~instance.,target=instances/web`")
     ] = ""
     limit: Annotated[int, Meta(ge=1, le=10000, description="events on one page")] = 1000
 
