@@ -36,6 +36,8 @@ _ENVIRONMENT = {
     "HOME": "/root",
 }
 _TAIL_BYTES = 4000
+_REAP_POLL_S = 0.001
+_NOT_YET = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +238,16 @@ async def wait_gone(process: ProcessIdentity) -> int | None:
     except ProcessLookupError:
         return None
     try:
-        if is_alive(process):
-            await _readable(handle)
+        if identify(process.pid) != process:
+            return None  # the pid is somebody else's by now
+        # Also for a zombie: its other threads may run on and hold files and locks.
+        await _readable(handle)
     finally:
         os.close(handle)
-    return _reap(process.pid)
+    while (status := _reap(process.pid)) == _NOT_YET:
+        # Its end was told, but its last threads are still on their way out.
+        await asyncio.sleep(_REAP_POLL_S)
+    return None if status is None else os.waitstatus_to_exitcode(status)
 
 
 async def _readable(handle: int) -> None:
@@ -255,8 +262,9 @@ async def _readable(handle: int) -> None:
 
 
 def _reap(pid: int) -> int | None:
+    """Return a child's wait status, ``_NOT_YET``, or null when it is no child of ours."""
     try:
         reaped, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         return None
-    return os.waitstatus_to_exitcode(status) if reaped == pid else None
+    return status if reaped == pid else _NOT_YET

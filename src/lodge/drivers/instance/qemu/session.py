@@ -189,15 +189,18 @@ class QmpSession:
         # listeners remember all events for ever.
         client.events.event_filter = self._hear
         try:
-            self._socket = connect_to(self._path, self._pid)
+            connection = connect_to(self._path, self._pid)
         except OSError:
             return False
         try:
-            await client.connect(self._socket)
+            await client.connect(connection)
         except _WIRE_FAULTS:
-            self._socket.close()
+            connection.close()
             return False
-        self._client = client
+        except asyncio.CancelledError:
+            connection.close()  # the library may not have taken it over yet
+            raise
+        self._client, self._socket = client, connection
         return True
 
     def _hear(self, event: Message) -> bool:
