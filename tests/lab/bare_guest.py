@@ -65,6 +65,21 @@ class Guest:
                 assert time.monotonic() < ends, f"the agent does not answer {command}"
                 time.sleep(0.2)
 
+    def tell(self, command: str, **arguments: object) -> None:
+        """Give the agent an order that it does not answer."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(str(self.folder / "qga"))
+            line.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+
+    def press_power_button(self) -> None:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(10)
+            line.connect(str(self.folder / "monitor"))
+            line.sendall(b"system_powerdown\n")
+            said = b""
+            while b"system_powerdown" not in said or not said.endswith(b"(qemu) "):
+                said += line.recv(65536)
+
     def _ask(self, command: str, arguments: dict[str, object]) -> object:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(10)
@@ -158,6 +173,8 @@ def boot(
         "-no-user-config",
         "-display",
         "none",
+        "-monitor",
+        f"unix:{folder}/monitor,server=on,wait=off",
         "-serial",
         f"file:{folder}/serial.log",
         *machine(mode, folder, image, command_line),
