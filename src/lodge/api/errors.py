@@ -32,6 +32,7 @@ __all__ = [
     "RequestTimeoutError",
     "RouteNotFoundError",
     "ScopeTooSmallError",
+    "ScreenUnreachableError",
     "TaskCancelledError",
     "TaskFailedError",
     "TooBusyError",
@@ -184,6 +185,12 @@ class IdempotencyKeyReusedError(ConflictError):
 
     code = "idempotency_key_reused"
     hint_text = "make a new key for every new request"
+
+
+class ScreenUnreachableError(UnavailableError):
+    """Nobody answers behind the instance's VNC socket."""
+
+    code = "screen_unreachable"
 
 
 class TaskFailedError(UnavailableError):

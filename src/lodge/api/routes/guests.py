@@ -1,35 +1,28 @@
 """``/instances/{name}/...``: doors into the guest: exec, files, console, screen, logs."""
 
+import asyncio
 from typing import Annotated
 
 from msgspec import Meta
 
 from lodge.api.call import Call
-from lodge.api.errors import LogNotFoundError
+from lodge.api.errors import LogNotFoundError, ScreenUnreachableError
 from lodge.api.execstream import serve_exec
 from lodge.api.replies import BytesReply, FlowReply, JsonReply, Reply, SentReply
 from lodge.api.route import Answer, BodyKind, Route
 from lodge.api.websocket import bridge, check_upgrade, open_websocket, stream_chunks
-from lodge.base.errors import UnavailableError
 from lodge.model.answers import FileWritten
 from lodge.model.record import Spec
 from lodge.model.requests import ExecRequest, ExecResult
 from lodge.model.token import Scope
 from lodge.system.sockets import connect_untrusted
 from lodge.system.tails import read_tail
-from lodge.system.threads import run_blocking
 
-__all__ = ["ROUTES", "ScreenUnreachableError"]
+__all__ = ["ROUTES"]
 
 _GuestPath = Annotated[
     str, Meta(min_length=1, max_length=4096, pattern="^/", description="absolute path in the guest")
 ]
-
-
-class ScreenUnreachableError(UnavailableError):
-    """Nobody answers behind the instance's VNC socket."""
-
-    code = "screen_unreachable"
 
 
 class FileQuery(Spec, frozen=True, kw_only=True):
@@ -139,7 +132,7 @@ async def show_log(call: Call) -> Reply:
             logs=known,
         )
     count: int = call.query.tail
-    data = await run_blocking(lambda: read_tail(logs[log], count))
+    data = await asyncio.to_thread(read_tail, logs[log], count)
     text = data.decode("utf-8", "replace")
     return BytesReply(text.encode(), "text/plain; charset=utf-8")
 
