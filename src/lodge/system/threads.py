@@ -1,29 +1,30 @@
-"""Blocking work beside the event loop, never left running behind its caller's back."""
+"""Blocking work in worker threads that cancellation cannot leave running behind our back."""
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
-__all__ = ["run_blocking"]
+__all__ = ["in_thread"]
 
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
-async def run_blocking(work: Callable[[], T], /) -> T:
-    """Run blocking work in a thread and return what it returns.
+async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Run a short blocking function in a worker thread; a cancelled caller waits for its end.
 
-    A thread cannot be interrupted. When the caller is cancelled, the work is waited for first:
-    otherwise it might still make a file after the caller's undo has removed it.
+    ``asyncio.to_thread`` alone returns at once when it is cancelled, and whoever cleans up then
+    races with the thread, which goes on.
     """
-    running = asyncio.get_running_loop().run_in_executor(None, work)
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
-        return await asyncio.shield(running)
+        return await asyncio.shield(work)
     except asyncio.CancelledError:
-        while not running.done():
+        while not work.done():
             try:
-                await asyncio.wait({running})
+                await asyncio.wait([work])
             except asyncio.CancelledError:
-                continue  # cancelled once more: the thread still has to end
-        if not running.cancelled():
-            running.exception()  # looked at, so that nobody warns that it was not
+                continue
+        if not work.cancelled():
+            work.exception()  # seen: nobody waits for it any more
         raise

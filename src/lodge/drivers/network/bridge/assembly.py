@@ -41,6 +41,7 @@ from lodge.model.network import Lease, Network, NetworkStatus
 from lodge.system.files import make_folder
 from lodge.system.namespace import is_namespace, namespace_path
 from lodge.system.nft import list_chains
+from lodge.system.threads import in_thread
 
 __all__ = ["Assembly"]
 
@@ -73,9 +74,9 @@ class Assembly:
         """Bring up what is missing, replace what differs, leave the rest."""
         self._make_folders()
         async with host_lock:
-            cables = await asyncio.to_thread(self._router.build)
-            has_ipv6_exit = await asyncio.to_thread(self._has_ipv6_exit)
-            await asyncio.to_thread(self._hold_settings, has_ipv6_exit=has_ipv6_exit)
+            cables = await in_thread(self._router.build)
+            has_ipv6_exit = await in_thread(self._has_ipv6_exit)
+            await in_thread(self._hold_settings, has_ipv6_exit=has_ipv6_exit)
         upstream = self._upstream(cables)
         rules = render_host_rules(
             self._names, self._subnets, has_ipv6_exit=has_ipv6_exit, forwarder=upstream.forwarder
@@ -108,13 +109,13 @@ class Assembly:
 
     async def look(self) -> NetworkStatus:
         """See what works; never changes anything."""
-        reasons = await asyncio.to_thread(missing_parts, self._router)
+        reasons = await in_thread(missing_parts, self._router)
         if not reasons:
             reasons += await self._missing_rules()
-        lost = await asyncio.to_thread(self._settings.lost, self._network.id)
+        lost = await in_thread(self._settings.lost, self._network.id)
         reasons += [f"the host's setting {name} was changed" for name in lost]
         runs = self._dnsmasq.process() is not None
-        answers = runs and await asyncio.to_thread(self._answers)
+        answers = runs and await in_thread(self._answers)
         if not answers:
             reasons.append("dnsmasq does not answer" if runs else "dnsmasq does not run")
         if self._forwarder.config_path.exists() and self._forwarder.process() is None:
@@ -189,7 +190,7 @@ class Assembly:
         stale = [one for one in given if owners.get(one.address) != one.mac]
         if stale:
             inside = self._router.namespace
-            await asyncio.to_thread(send_releases, inside, gateway.ip, stale)
+            await in_thread(send_releases, inside, gateway.ip, stale)
 
     async def _missing_rules(self) -> list[str]:
         tables = {"host": self.host_table, "router": self._router_table}

@@ -26,6 +26,7 @@ from lodge.system.process import (
     wait_gone,
 )
 from lodge.system.process_search import find_processes
+from lodge.system.threads import in_thread
 
 __all__ = ["Dnsmasq"]
 
@@ -117,7 +118,7 @@ class Dnsmasq:
         for _ in range(_QUESTIONS):
             if not is_alive(note.process):
                 return False
-            if await asyncio.to_thread(answers):
+            if await in_thread(answers):
                 return True
         return False
 
@@ -139,14 +140,14 @@ class Dnsmasq:
 
     async def _start(self, config: str, files: str, answers: Callable[[], bool]) -> None:
         self._rotate_log()
-        process = await asyncio.to_thread(
+        process = await in_thread(
             call_in, self.namespace, lambda: spawn_detached(self._argv, log=self._log_path)
         )
         note = _Note(pid=process.pid, start_ticks=process.start_ticks, config=config, files=files)
         self._keep(note)
         deadline = self.world.monotonic() + self.start_timeout_s
         while is_alive(process) and self.world.monotonic() < deadline:
-            if await asyncio.to_thread(answers):
+            if await in_thread(answers):
                 return
             await self.world.sleep(_POLL_S)
         ended = not is_alive(process)

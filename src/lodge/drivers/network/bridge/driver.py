@@ -35,6 +35,7 @@ from lodge.system.namespace import call_in, is_namespace, namespace_path
 from lodge.system.netlink import Netlink
 from lodge.system.sysctl import has_sysctl
 from lodge.system.tap import open_tap
+from lodge.system.threads import in_thread
 
 __all__ = ["Bridge"]
 
@@ -59,7 +60,7 @@ class Bridge:
         if network.ipv6 is not None and not has_sysctl("net/ipv6"):
             raise Ipv6MissingError("this host's kernel runs without IPv6", where="ipv6")
         link = Names.of(network.id).link
-        used = await asyncio.to_thread(used_prefixes, link)
+        used = await in_thread(used_prefixes, link)
         subnets = Subnets.of(network)
         for where, gateway in (("ipv4", subnets.ipv4), ("ipv6", subnets.ipv6)):
             for text in used if gateway else ():
@@ -69,7 +70,7 @@ class Bridge:
 
     async def used_prefixes(self) -> Sequence[str]:
         """List what the host has or routes; default routes do not count."""
-        return await asyncio.to_thread(used_prefixes)
+        return await in_thread(used_prefixes)
 
     async def ensure(self, network: Network, leases: Sequence[Lease], /) -> None:
         """Complete or adopt everything; what is right already is not touched."""
@@ -92,10 +93,10 @@ class Bridge:
             with _failures_told(network):
                 await assembly.stop()
                 await assembly.host_table.remove()
-                await asyncio.to_thread(dismantle, names)
-                await asyncio.to_thread(self._settings.release, network.id)
+                await in_thread(dismantle, names)
+                await in_thread(self._settings.release, network.id)
                 for folder in (assembly.run_folder, assembly.folder):
-                    await asyncio.to_thread(shutil.rmtree, folder, True)  # noqa: FBT003
+                    await in_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def status(self, network: Network, /) -> NetworkStatus:
         """Look at links, rules, settings and dnsmasq, and ask it a question."""
@@ -137,7 +138,7 @@ class Bridge:
         namespace = Names.of(network.id).namespace
         if is_namespace(namespace):
             with _failures_told(network):
-                await asyncio.to_thread(call_in, namespace_path(namespace), lambda: _unplug(port))
+                await in_thread(call_in, namespace_path(namespace), lambda: _unplug(port))
 
     async def close(self) -> None:
         """Nothing is held open between calls."""
