@@ -244,8 +244,9 @@ async def wait_gone(process: ProcessIdentity) -> int | None:
         await _readable(handle)
     finally:
         os.close(handle)
-    while (status := _reap(process.pid)) == _NOT_YET:
-        # Its end was told, but its last threads are still on their way out.
+    # The kernel tells the end a moment before a process with many threads can be reaped, and has
+    # no event for that moment.
+    while (status := _reap(process.pid)) == _NOT_YET:  # noqa: ASYNC110
         await asyncio.sleep(_REAP_POLL_S)
     return None if status is None else os.waitstatus_to_exitcode(status)
 
