@@ -12,7 +12,7 @@ from lodge.model.record import Spec
 from lodge.model.requests import InstanceChange
 from lodge.model.verbs import WrongInstanceStateError
 from lodge.services.instances.errors import InstanceExistsError, NothingToChangeError
-from lodge.services.instances.resolve import HostSize, check_against_host
+from lodge.services.instances.resolve import HostSize, check_against_host, checked
 from lodge.services.instances.runtime import Runtime
 from lodge.services.networks.service import Networks
 from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
@@ -45,6 +45,7 @@ def apply_change(spec: InstanceSpec, change: InstanceChange) -> InstanceSpec:
 
     Raises:
         NothingToChangeError: no field is named.
+        InstanceSpecError: a value cannot be.
     """
     named = {name: value for name, value in structs.asdict(change).items() if value is not UNSET}
     if not named:
@@ -55,8 +56,7 @@ def apply_change(spec: InstanceSpec, change: InstanceChange) -> InstanceSpec:
     if "cpu_model" in named:
         cpu = structs.replace(cpu, model=named.pop("cpu_model"))
     changed = structs.replace(spec, cpu=cpu, **named)
-    # Replacing fields checks nothing: a round trip through builtins does.
-    return msgspec.convert(msgspec.to_builtins(changed), InstanceSpec)
+    return checked(changed)
 
 
 class ChangeInstance:
@@ -82,7 +82,7 @@ class ChangeInstance:
     async def check(self, params: ChangeParams, /) -> None:
         """Refuse a stale revision, a field that needs a stop, a size beyond the host."""
         registry = self._runtime.registry
-        record = registry.get(params.name)
+        record = registry.expect(params.name, params.id)
         registry.check_revision(params.name, params.revision)
         changed = self._changed(record, params)
         check_against_host(changed, self._host)
@@ -143,13 +143,13 @@ class RenameInstance:
     async def check(self, params: RenameParams, /) -> None:
         """Refuse a name that is taken."""
         registry = self._runtime.registry
-        registry.get(params.name)
+        registry.expect(params.name, params.id)
         registry.check_revision(params.name, params.revision)
         if registry.find(params.new_name) is not None:
             raise InstanceExistsError(f"instance {params.new_name!r} exists already", where="name")
 
     def plan(self, params: RenameParams, /) -> Sequence[StepDefinition]:
-        """Record, names, seed; undone in the other order."""
+        """Record, names, seed. The seed is written from the record, so both go back together."""
 
         async def record(context: StepContext) -> None:
             await self._move(params.id, params.new_name)
@@ -157,6 +157,7 @@ class RenameInstance:
 
         async def record_back(_context: StepContext) -> None:
             await self._move(params.id, params.name)
+            await seed(_context)
 
         async def names(_context: StepContext) -> None:
             await self._networks.rename(params.name, params.new_name)
@@ -170,7 +171,7 @@ class RenameInstance:
         return (
             StepDefinition("record", record, record_back),
             StepDefinition("names", names, names_back),
-            StepDefinition("seed", seed, seed),
+            StepDefinition("seed", seed),
         )
 
     async def _move(self, instance_id: str, name: str) -> None:

@@ -8,6 +8,7 @@ from lodge.model.instance import Power
 from lodge.model.record import Spec
 from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import InstanceProtectedError
+from lodge.services.instances.power import note_before, put_back_noted
 from lodge.services.instances.runtime import Runtime
 from lodge.services.networks.service import Networks
 from lodge.services.volumes.service import Volumes
@@ -48,7 +49,7 @@ class DeleteInstance:
 
     async def check(self, params: DeleteParams, /) -> None:
         """Refuse a protected instance, and a running one unless forced."""
-        record = self._runtime.registry.get(params.name)
+        record = self._runtime.registry.expect(params.name, params.id)
         if record.spec.is_protected:
             raise InstanceProtectedError(
                 f"instance {params.name!r} is protected", where=f"instances/{params.name}"
@@ -60,10 +61,14 @@ class DeleteInstance:
     def plan(self, params: DeleteParams, /) -> Sequence[StepDefinition]:
         """List the steps. The record goes last: until then everything can be found through it."""
 
-        async def end(_context: StepContext) -> None:
+        async def end(context: StepContext) -> None:
             if self._runtime.registry.by_id(params.id) is not None:
+                await note_before(self._runtime, params.id, context)
                 await self._runtime.want(params.id, Power.STOPPED)
                 await self._runtime.end(params.id)
+
+        async def wish_back(context: StepContext) -> None:
+            await put_back_noted(self._runtime, params.id, context)
 
         async def disks(_context: StepContext) -> None:
             for pool, volume in params.disks:
@@ -79,7 +84,7 @@ class DeleteInstance:
             await self._runtime.registry.remove(params.name, params.id)
 
         return (
-            StepDefinition("stop", end, is_point_of_no_return=True),
+            StepDefinition("stop", end, wish_back, is_point_of_no_return=True),
             StepDefinition("disks", disks),
             StepDefinition("folders", folders),
             StepDefinition("addresses", addresses),

@@ -32,6 +32,14 @@ class InstanceFolders:
         """Memory of a suspended instance."""
         return self.of(instance_id) / "memory.saved"
 
+    def partial_memory(self, instance_id: str) -> Path:
+        """The same while it is written."""
+        return self.of(instance_id) / "memory.part"
+
+    def loading_memory(self, instance_id: str) -> Path:
+        """The same from the moment a guest may run from it; then it must not be loaded again."""
+        return self.of(instance_id) / "memory.loading"
+
     def make(self, instance_id: str, uid: int) -> None:
         """Make the state folder; idempotent."""
         make_folder(self.of(instance_id), mode=0o700, uid=uid)

@@ -8,6 +8,7 @@ from lodge.model.instance import Power
 from lodge.model.record import Spec
 from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import ShutdownTimeoutError
+from lodge.services.instances.power import note_before, put_back_noted
 from lodge.services.instances.runtime import Runtime
 from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
 
@@ -48,7 +49,7 @@ class GracefulKind:
 
     async def check(self, params: GracefulParams, /) -> None:
         """Refuse in a state that does not allow the verb."""
-        record = self._runtime.registry.get(params.name)
+        record = self._runtime.registry.expect(params.name, params.id)
         status = await self._runtime.look(record.id)
         check_verb(self._verb, params.name, status.power)
 
@@ -56,22 +57,23 @@ class GracefulKind:
         """Shutdown, and for a restart the start after it."""
 
         async def shut(context: StepContext) -> None:
+            await note_before(self._runtime, params.id, context)
             await self._shut(params, context)
 
-        async def wish_back(_context: StepContext) -> None:
-            record = self._runtime.registry.by_id(params.id)
-            if record is not None and record.handle is not None:
-                await self._runtime.want(params.id, Power.RUNNING)
-                await self._runtime.look(params.id)
+        async def wish_back(context: StepContext) -> None:
+            await put_back_noted(self._runtime, params.id, context)
 
         async def start(_context: StepContext) -> None:
             await self._runtime.want(params.id, Power.RUNNING)
             self._runtime.forgive(params.id)
             await self._runtime.run(params.id)
 
+        async def end(_context: StepContext) -> None:
+            await self._runtime.put_back(params.id, Power.STOPPED, was_at_rest=True)
+
         steps = [StepDefinition("shutdown", shut, wish_back)]
         if self._verb is Verb.RESTART:
-            steps.append(StepDefinition("start", start))
+            steps.append(StepDefinition("start", start, end))
         return steps
 
     async def _shut(self, params: GracefulParams, context: StepContext) -> None:

@@ -17,7 +17,7 @@ from lodge.drivers.instance.contract import (
 from lodge.model.instance import Instance
 from lodge.model.requests import ExecRequest, ExecResult
 from lodge.model.task import Actor
-from lodge.model.verbs import Verb, check_verb
+from lodge.model.verbs import ALLOWED, Verb, check_verb
 from lodge.services.instances.errors import AbilityMissingError, InstanceSpecError
 from lodge.services.instances.runtime import Runtime
 
@@ -31,9 +31,15 @@ class GuestAccess:
         self._runtime = runtime
 
     async def _running(self, name: str) -> tuple[Instance, InstanceDriver, Handle]:
+        return await self._in_state_for(Verb.EXEC, name)
+
+    async def _in_state_for(self, verb: Verb, name: str) -> tuple[Instance, InstanceDriver, Handle]:
+        """Let a verb pass by the last status; only before a refusal the driver is asked anew."""
         record = self._runtime.registry.get(name)
-        status = await self._runtime.look(record.id)
-        check_verb(Verb.EXEC, name, status.power)
+        status = self._runtime.registry.status(record.id)
+        if status.power not in ALLOWED[verb]:
+            status = await self._runtime.look(record.id)
+        check_verb(verb, name, status.power)
         return record, self._runtime.driver(record), record.handle or {}
 
     async def execute(self, name: str, request: ExecRequest, _actor: Actor, /) -> ExecResult:
@@ -107,10 +113,7 @@ class GuestAccess:
         return driver.vnc_socket(record.id, record.handle or {})
 
     async def _running_or_paused(self, name: str) -> tuple[Instance, InstanceDriver, Handle]:
-        record = self._runtime.registry.get(name)
-        status = await self._runtime.look(record.id)
-        check_verb(Verb.RESET, name, status.power)
-        return record, self._runtime.driver(record), record.handle or {}
+        return await self._in_state_for(Verb.RESET, name)
 
     def log_files(self, name: str) -> Mapping[str, Sequence[Path]]:
         """Names of logs and their files, oldest first."""

@@ -57,16 +57,30 @@ class InstanceRegistry:
             )
         return record
 
+    def expect(self, name: str, instance_id: str) -> Instance:
+        """Return a record that still is the instance a request was made for.
+
+        Raises:
+            InstanceNotFoundError: it is gone, or the name belongs to another one by now.
+        """
+        record = self.get(name)
+        if record.id != instance_id:
+            raise InstanceNotFoundError(
+                f"{name!r} is another instance by now: the one that was meant has been renamed"
+                " or deleted",
+                where=f"instances/{name}",
+            )
+        return record
+
     def by_id(self, instance_id: str) -> Instance | None:
         """Find a record by its id; the name may have changed since."""
         known = self._records.get(self._names.get(instance_id, ""))
         if known is not None and known.id == instance_id:
             return known
-        for record in self.all():
-            if record.id == instance_id:
-                self._names[instance_id] = record.name
-                return record
-        return None
+        # One pass finds all: thousands of instances are looked up by id when a daemon starts.
+        self._names = {record.id: record.name for record in self.all()}
+        name = self._names.get(instance_id)
+        return None if name is None else self._records.get(name)
 
     def revision(self, name: str) -> int:
         """Return the revision of a record; 0 when it does not exist."""
@@ -130,6 +144,8 @@ class InstanceRegistry:
             compares.append(self._records.compare(changed.name, 0))
             operations.append(self._records.delete(record.name))
         answer = await self._store.txn(compares, operations)
+        if answer.succeeded and changed.name != record.name:
+            self._views.pop(record.name, None)
         return answer.succeeded
 
     async def remove(self, name: str, instance_id: str) -> None:

@@ -7,6 +7,8 @@ the same spec and golden tests can hold it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from lodge.base.units import GIB, format_size
 from lodge.model.image import Image
 from lodge.model.instance import (
@@ -30,7 +32,14 @@ from lodge.services.instances.errors import (
 )
 from lodge.services.profiles.merge import Resolved
 
-__all__ = ["HostSize", "check_against_host", "resolve_spec", "root_disk_bytes", "wants_seed"]
+__all__ = [
+    "HostSize",
+    "check_against_host",
+    "checked",
+    "resolve_spec",
+    "root_disk_bytes",
+    "wants_seed",
+]
 
 DEFAULT_CLOUD_DISK_BYTES = 8 * GIB
 DEFAULT_EMPTY_DISK_BYTES = 8 * GIB
@@ -110,6 +119,20 @@ def resolve_spec(
         boot_order=request.boot_order if request.boot_order is not None else 100,
         is_protected=request.is_protected,
     )
+
+
+def checked(spec: InstanceSpec) -> InstanceSpec:
+    """Return an equal spec that was checked field by field: putting one together checks nothing.
+
+    Raises:
+        InstanceSpecError: with the field and the rule it breaks.
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(spec), InstanceSpec)
+    except msgspec.ValidationError as error:
+        words, _, path = str(error).partition(" - at `$.")
+        where = path.rstrip("`")
+        raise InstanceSpecError(f"{where or 'the spec'}: {words}", where=where or None) from error
 
 
 def _boot(resolved: Resolved, image: Image | None) -> BootSpec:

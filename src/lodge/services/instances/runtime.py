@@ -4,21 +4,27 @@ The order of writes matters: the wish is stored before the driver acts and the h
 so that a daemon killed in between finds either nothing running or a guest it can adopt.
 """
 
+import logging
 from dataclasses import replace
 from typing import Any
 
-import msgspec
+from msgspec import structs
 
+from lodge.base.errors import LodgeError
 from lodge.base.world import World
-from lodge.drivers.instance.contract import InstanceDriver, Observation, SpaceGuard, Suspend
+from lodge.drivers.instance.contract import InstanceDriver, Observation, SpaceGuard
 from lodge.drivers.instance.errors import HandleLostError
 from lodge.model.instance import Instance, InstanceStatus, Power
-from lodge.services.instances.errors import AbilityMissingError
+from lodge.services.instances.memory import SavedMemory
 from lodge.services.instances.planner import Planner
 from lodge.services.instances.registry import InstanceRegistry
-from lodge.tasks.contract import StepContext
 
-__all__ = ["Runtime", "addresses"]
+__all__ = ["AT_REST", "Runtime"]
+
+_LOG = logging.getLogger(__name__)
+
+AT_REST = (Power.STOPPED, Power.SUSPENDED)
+"""Nothing of the instance runs."""
 
 
 class Runtime:
@@ -28,6 +34,7 @@ class Runtime:
         self.registry = registry
         self.planner = planner
         self.world = world
+        self.memory = SavedMemory(planner.folders)
 
     def record(self, instance_id: str) -> Instance:
         """Return the newest record of an instance whose lock the caller holds."""
@@ -48,24 +55,21 @@ class Runtime:
             lambda record: (
                 record
                 if record.wanted is power
-                else msgspec.structs.replace(record, wanted=power, updated_at=now)
+                else structs.replace(record, wanted=power, updated_at=now)
             ),
         )
 
     async def _keep_handle(self, instance_id: str, handle: dict[str, Any] | None) -> None:
         await self.registry.update(
-            instance_id, lambda record: msgspec.structs.replace(record, handle=handle)
+            instance_id, lambda record: structs.replace(record, handle=handle)
         )
 
     async def run(self, instance_id: str) -> None:
         """Make it run, from its saved memory when it has one; nothing happens when it runs."""
         record = self.record(instance_id)
-        driver = self.driver(record)
-        saved = self.planner.folders.saved_memory(instance_id)
         plan = await self.planner.plan(record)
-        handle = await driver.start(plan, saved=saved if saved.exists() else None)
+        handle = await self.memory.start(self.driver(record), plan)
         await self._keep_handle(instance_id, dict(handle))
-        saved.unlink(missing_ok=True)
         await self.look(instance_id)
 
     async def end(self, instance_id: str) -> None:
@@ -76,36 +80,36 @@ class Runtime:
             await driver.stop(instance_id, record.handle)
             await self._keep_handle(instance_id, None)
         await driver.forget(instance_id, self.planner.folders.run_dir(instance_id))
+        self.memory.forget_loaded(instance_id)
         await self.look(instance_id)
 
-    async def discard_saved(self, instance_id: str) -> None:
-        """Throw the memory of a suspended instance away."""
-        self.planner.folders.saved_memory(instance_id).unlink(missing_ok=True)
+    async def put_back(self, instance_id: str, wanted: Power, *, was_at_rest: bool) -> None:
+        """After a failed move: wish and reality as they were before it, as far as that goes."""
+        if self.registry.by_id(instance_id) is None:
+            return
+        if was_at_rest:
+            await self.end(instance_id)
+        elif self.record(instance_id).handle is None and wanted not in AT_REST:
+            wanted = Power.STOPPED  # it ended meanwhile, and nobody would start it again
+        record = await self.want(instance_id, wanted)
+        seen = await self.look(instance_id)
+        if record.handle is None:
+            return
+        if wanted is Power.RUNNING and seen.power is Power.PAUSED:
+            await self.driver(record).resume(instance_id, record.handle)
+        elif wanted is Power.PAUSED and seen.power is Power.RUNNING:
+            await self.driver(record).pause(instance_id, record.handle)
         await self.look(instance_id)
 
-    async def suspend(self, instance_id: str, context: StepContext) -> None:
-        """Write its memory to disk and end it; nothing happens when that was done before.
-
-        Raises:
-            AbilityMissingError: its driver cannot.
-        """
-        record = self.record(instance_id)
-        driver = self.driver(record)
-        if not isinstance(driver, Suspend):
-            raise AbilityMissingError(f"driver {driver.name!r} cannot suspend instances")
-        saved = self.planner.folders.saved_memory(instance_id)
-        if record.handle is not None and not saved.exists():
-            partial = saved.with_suffix(".part")
-            await driver.suspend(instance_id, record.handle, partial, context.progress)
-            partial.rename(saved)
-        await self.end(instance_id)
+    def note(self, instance_id: str, **changes: Any) -> None:
+        """Change fields of the status of an instance that exists."""
+        if self.registry.by_id(instance_id) is not None:
+            status = self.registry.status(instance_id)
+            self.registry.set_status(instance_id, structs.replace(status, **changes))
 
     def forgive(self, instance_id: str) -> None:
         """Forget earlier crashes, because a person asked for the instance again."""
-        status = self.registry.status(instance_id)
-        self.registry.set_status(
-            instance_id, msgspec.structs.replace(status, crash_count=0, reason="")
-        )
+        self.note(instance_id, crash_count=0, reason="")
 
     async def look(self, instance_id: str) -> InstanceStatus:
         """Ask the driver and remember the answer."""
@@ -123,16 +127,23 @@ class Runtime:
         for record in self._on_pool(pool):
             driver = self.driver(record)
             if record.handle is not None and isinstance(driver, SpaceGuard):
-                await driver.hold_for_space(record.id, record.handle)
+                try:
+                    await driver.hold_for_space(record.id, record.handle)
+                except LodgeError as error:  # one that cannot be held must not save the others
+                    _LOG.warning("holding instance %s: %s", record.name, error.message)
 
     async def release_pool(self, pool: str) -> None:
         """Let instances go on that wish to run but are paused, on a pool that has room again."""
         for record in self._on_pool(pool):
-            seen = await self.look(record.id)
-            held = record.wanted is Power.RUNNING and seen.power is Power.PAUSED
-            if held and record.handle is not None:
-                await self.driver(record).resume(record.id, record.handle)
-                await self.look(record.id)
+            if record.handle is None or record.wanted is not Power.RUNNING:
+                continue
+            try:
+                seen = await self.look(record.id)
+                if seen.power is Power.PAUSED:
+                    await self.driver(record).resume(record.id, record.handle)
+                    await self.look(record.id)
+            except LodgeError as error:
+                _LOG.warning("letting instance %s go on: %s", record.name, error.message)
 
     def _on_pool(self, pool: str) -> list[Instance]:
         return [
@@ -142,12 +153,16 @@ class Runtime:
         ]
 
     def remember(self, record: Instance, seen: Observation) -> InstanceStatus:
-        """Turn an observation into the status people see."""
-        if seen.power is Power.STOPPED and self.planner.folders.saved_memory(record.id).exists():
+        """Turn an observation into the status people see.
+
+        The reason of before stays while nothing changed and the driver names none of its own.
+        """
+        if seen.power is Power.STOPPED and self.memory.is_saved(record.id):
             seen = replace(seen, power=Power.SUSPENDED)
         before = self.registry.status(record.id)
         runs = seen.power in (Power.RUNNING, Power.PAUSED)
-        keeps_reason = not seen.reason and not runs
+        is_same = seen.power is before.power or (not runs and before.power in AT_REST)
+        keeps_reason = not seen.reason and is_same and seen.power is not Power.RUNNING
         status = InstanceStatus(
             power=seen.power,
             observed_at=self.world.now(),
@@ -158,7 +173,7 @@ class Runtime:
             reason=before.reason if keeps_reason else seen.reason,
             accelerator=seen.accelerator,
         )
-        if msgspec.structs.replace(before, observed_at=status.observed_at) != status:
+        if structs.replace(before, observed_at=status.observed_at) != status:
             self.registry.set_status(record.id, status)
         return status
 

@@ -31,6 +31,7 @@ from lodge.services.instances.registry import InstanceRegistry
 from lodge.services.instances.resolve import (
     HostSize,
     check_against_host,
+    checked,
     resolve_spec,
     root_disk_bytes,
 )
@@ -116,7 +117,7 @@ class Instances(GuestAccess):
             root_volume=f"{instance_id}-root",
             new_mac=self._new_mac,
         )
-        spec = msgspec.convert(msgspec.to_builtins(spec), type(spec))
+        spec = checked(spec)
         check_against_host(spec, self._host)
         return CreateParams(
             id=instance_id,
