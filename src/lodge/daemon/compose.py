@@ -1,12 +1,15 @@
 """The composition root: which parts there are, and which of them know each other."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lodge.api.services import Services
 from lodge.base.world import World
 from lodge.daemon.config import SettingsFile
 from lodge.daemon.settings import DaemonSettings
+from lodge.drivers.builder.contract import ImageBuilder
+from lodge.drivers.builder.fake.driver import FakeBuilder
 from lodge.drivers.builder.registry import load_builder
 from lodge.drivers.instance.contract import InstanceDriver
 from lodge.drivers.instance.registry import InstanceDriverSetup, load_instance_driver
@@ -99,7 +102,7 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
         images=images,
         pools=_pools(ground, pool_registry),
         volumes=Volumes(VolumeRegistry(pool_registry, images, events, world), engine),
-        networks=Networks(store, engine, network_driver, world),
+        networks=Networks(store, engine, network_driver, world, events=events),
         profiles=Profiles(store, world, events),
     )
     runtime = _runtime(ground, resources, instance_driver)
@@ -192,9 +195,19 @@ def _images(ground: _Ground) -> Images:
             events=ground.events,
             world=ground.world,
             root=ground.settings.state_dir / "images",
-            builders=lambda recipe: load_builder(recipe, ground.world),
+            builders=partial(_builder, ground),
         )
     )
+
+
+def _builder(ground: _Ground, recipe: str) -> ImageBuilder:
+    """Return what builds a recipe here; with the fake driver nothing that is built needs to boot.
+
+    Raises:
+        RecipeNotFoundError: there is no such recipe.
+    """
+    builder = load_builder(recipe, ground.world)
+    return FakeBuilder(ground.world) if ground.settings.driver == "fake" else builder
 
 
 def _pools(ground: _Ground, registry: PoolRegistry) -> Pools:
