@@ -60,14 +60,15 @@ class SimulatedHost:
         for parent in [folder, *folder.parents][:4]:
             if parent.stat().st_uid == os.getuid():
                 parent.chmod(parent.stat().st_mode | 0o011)
-        self.holder = subprocess.Popen(
-            [
-                "unshare", "-n", "-m", "-u", "--propagation", "slave",
-                "sh", "-c", _SETUP, "sh", str(folder), self.name,
-            ],
-            stdin=subprocess.DEVNULL,
-            stderr=(folder / "holder.log").open("wb"),
-        )  # fmt: skip
+        with (folder / "holder.log").open("wb") as log:
+            self.holder = subprocess.Popen(
+                [
+                    "unshare", "-n", "-m", "-u", "--propagation", "slave",
+                    "sh", "-c", _SETUP, "sh", str(folder), self.name,
+                ],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )  # fmt: skip
         wait_for((folder / "ready").exists, what="namespaces of the simulated host")
         self.daemon: subprocess.Popen[bytes] | None = None
 
@@ -115,13 +116,14 @@ class SimulatedHost:
 
     def start(self, *, environment: Mapping[str, str] = {}, waits: bool = True) -> None:
         """Start the daemon and wait until it answers."""
-        self.daemon = subprocess.Popen(
-            self.daemon_argv(),
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("ab"),
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-        )
+        with self.log.open("ab") as log:
+            self.daemon = subprocess.Popen(
+                self.daemon_argv(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
+            )
         if waits:
             wait_for(self._answers, what=f"lodged to answer; its log: {self.log}")
 

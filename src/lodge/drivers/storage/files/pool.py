@@ -36,7 +36,7 @@ from lodge.system.files import disk_room, make_folder, sync_folder
 from lodge.system.identity import GUEST_GID
 from lodge.system.process import run
 from lodge.system.reflink import shared_file_bytes
-from lodge.system.threads import run_blocking
+from lodge.system.threads import in_thread
 
 __all__ = ["FilePool"]
 
@@ -138,7 +138,7 @@ class FilePool:
             with trouble_told(self._place.name, what):
                 return work()
 
-        return await run_blocking(told)
+        return await in_thread(told)
 
     def _create_pool(self) -> None:
         folder.refuse_foreign_content(self._place)
