@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from lodge.base.errors import LodgeError
@@ -14,16 +14,20 @@ from lodge.cli.parser import Command, make_parser, nearest
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from lodge.cli.invocation import Invocation
+
+    Begin = Callable[[Namespace], Invocation]
+
 __all__ = ["entry", "find_command", "main", "run"]
 
 _WITH_VALUE = ("--host", "--socket", "--color", "--format")
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None, *, begin: Begin | None = None) -> int:
     """Run one command and return its exit status; never raises."""
     given = list(sys.argv[1:] if words is None else words)
     try:
-        status = run(given)
+        status = run(given, begin=begin)
         sys.stdout.flush()
         return status
     except LodgeError as error:
@@ -52,8 +56,8 @@ def entry() -> NoReturn:
     os._exit(status)
 
 
-def run(words: Sequence[str]) -> int:
-    """Run one command.
+def run(words: Sequence[str], *, begin: Begin | None = None) -> int:
+    """Run one command; ``begin`` makes its surroundings when they are not the real ones.
 
     Raises:
         LodgeError: it failed.
@@ -74,7 +78,7 @@ def run(words: Sequence[str]) -> int:
         return 0 if {"-h", "--help"} & set(words) else 2
     from lodge.cli.invocation import Invocation
 
-    return _with_guesses(command, Invocation(args), args)
+    return _with_guesses(command, (begin or Invocation)(args), args)
 
 
 def find_command(words: Sequence[str]) -> tuple[Command, list[str] | None]:
@@ -131,11 +135,9 @@ def _never(_invocation: object, _args: object) -> int:
     return 2
 
 
-def _with_guesses(command: Command, invocation: object, args: Namespace) -> int:
+def _with_guesses(command: Command, invocation: Invocation, args: Namespace) -> int:
     from lodge.base.errors import NotFoundError
-    from lodge.cli.invocation import Invocation
 
-    assert isinstance(invocation, Invocation)  # noqa: S101 (for the type checker)
     try:
         return command.run(invocation, args)
     except NotFoundError as error:

@@ -87,19 +87,20 @@ def render_facts(facts: Sequence[tuple[str, str]], style: Style, *, indent: str 
 
 
 def _shrink(widths: list[int], headings: Sequence[Heading], width: int) -> None:
-    """Take cells from the widest columns that allow it, until the table fits."""
+    """Take cells from the widest columns until the table fits: willing ones first, then texts."""
     excess = sum(widths) + len(GAP) * (len(widths) - 1) - width
-    while excess > 0:
-        able = [
-            place
-            for place, heading in enumerate(headings)
-            if heading.can_shrink and widths[place] > max(SHORTEST, width_of(heading.title))
-        ]
-        if not able:
-            return
-        widest = max(able, key=lambda place: widths[place])
-        widths[widest] -= 1
-        excess -= 1
+    for is_willing in (lambda h: h.can_shrink, lambda h: not h.is_right):
+        while excess > 0:
+            able = [
+                place
+                for place, heading in enumerate(headings)
+                if is_willing(heading) and widths[place] > max(SHORTEST, width_of(heading.title))
+            ]
+            if not able:
+                break
+            widest = max(able, key=lambda place: widths[place])
+            widths[widest] -= 1
+            excess -= 1
 
 
 def _line(

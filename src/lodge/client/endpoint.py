@@ -19,6 +19,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from lodge.client.call import Call
+from lodge.client.errors import AnswerBrokenError
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -261,6 +262,8 @@ class ChannelEndpoint(_Described[P]):
 
 def _all_pages(call: Call[Any], answer: str) -> Flow[Any]:
     page = yield call, answer
+    if isinstance(page, dict | list) and not isinstance(_part(page, "items"), list):
+        raise AnswerBrokenError(f"the answer is not a {answer}")
     if "limit" in call.query:
         return page
     items = list(_part(page, "items"))
@@ -275,4 +278,4 @@ def _all_pages(call: Call[Any], answer: str) -> Flow[Any]:
 
 
 def _part(page: Any, name: str) -> Any:
-    return page.get(name) if isinstance(page, dict) else getattr(page, name)
+    return page.get(name) if isinstance(page, dict) else getattr(page, name, None)

@@ -155,13 +155,12 @@ def test_no_daemon_is_told_with_the_socket_it_should_listen_at(
 def test_a_socket_of_others_is_told_as_denied() -> None:
     from lodge.client.connection import unreachable
 
-    assert isinstance(unreachable(Address(socket_path="/x"), PermissionError(13, "no")),
-                      SocketDeniedError)
+    assert isinstance(
+        unreachable(Address(socket_path="/x"), PermissionError(13, "no")), SocketDeniedError
+    )
 
 
-def test_a_file_is_sent_and_fetched_byte_for_byte(
-    api: CannedApi, ask: Ask, tmp_path: Path
-) -> None:
+def test_a_file_is_sent_and_fetched_byte_for_byte(api: CannedApi, ask: Ask, tmp_path: Path) -> None:
     content = os.urandom(300_000)
     source = tmp_path / "file"
     source.write_bytes(content)
@@ -260,9 +259,7 @@ def last_ids(asked: list[Asked]) -> list[str | None]:
     return [each.headers.get("Last-Event-ID") for each in asked]
 
 
-def test_a_blocking_stream_goes_on_behind_the_last_event(
-    api: CannedApi, address: Address
-) -> None:
+def test_a_blocking_stream_goes_on_behind_the_last_event(api: CannedApi, address: Address) -> None:
     api.on("GET", "/v1/events", stream(EVENTS[0]), hang_up, stream("gap", EVENTS[1]))
     gaps: list[str] = []
     follow = Client(address).events.follow(6, on_gap=lambda: gaps.append("gap"))

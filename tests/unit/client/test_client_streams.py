@@ -12,7 +12,7 @@ from lodge.client.subscription import StreamParser, Subscription, stream_headers
 from lodge.model.requests import ExecRequest
 
 STREAM = (
-    b"retry: 2000\n\n: still here\n\nid: 7\ndata: {\"a\":1}\n\n"
+    b'retry: 2000\n\n: still here\n\nid: 7\ndata: {"a":1}\n\n'
     b"event: compacted\r\ndata: {}\r\n\r\nid: 8\ndata: one\ndata: two\n\n"
 )
 

@@ -51,7 +51,7 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str], Any], str]] = {
     "on-crash": ("on_crash", str, "restart or stop"),
     "start-at-boot": ("starts_at_boot", yes_or_no, "yes or no"),
     "boot-order": ("boot_order", int, "low numbers start first"),
-    "protected": ("is_protected", yes_or_no, "yes: refuse to delete it"),
+    "protected": ("is_protected", yes_or_no, "yes or no; yes refuses to delete it"),
 }
 
 

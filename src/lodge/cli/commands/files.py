@@ -87,16 +87,16 @@ def _source(text: str) -> tuple[Octets, int]:
     path = Path(text)
     try:
         facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise LocalFileError(
+                f"{text} is not a file",
+                where=text,
+                hint="folders go through tar: tar c FOLDER | lodge exec NAME -- tar x -C /PLACE",
+            )
         with path.open("rb"):
             pass
     except OSError as error:
         raise LocalFileError(f"cannot read {text}: {error.strerror}", where=text) from error
-    if not stat.S_ISREG(facts.st_mode):
-        raise LocalFileError(
-            f"{text} is not a file",
-            where=text,
-            hint="folders go through tar: tar c FOLDER | lodge exec NAME -- tar x -C /PLACE",
-        )
     return path, stat.S_IMODE(facts.st_mode) & 0o777
 
 

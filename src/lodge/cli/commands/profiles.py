@@ -43,7 +43,10 @@ def _list(invocation: Invocation, _args: Namespace) -> Sequence[Row]:
 
 def _spec(record: Mapping[str, Any], now: float) -> Facts:
     return [
-        (name.replace("_", " "), human(value, _KINDS.get(name, "text"), now))
+        (
+            name.removesuffix("_mib").removesuffix("_bytes").replace("_", " "),
+            human(value, _KINDS.get(name, "text"), now),
+        )
         for name, value in record["spec"].items()
         if value not in (None, "", [])
     ]
