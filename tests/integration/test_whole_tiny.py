@@ -97,23 +97,13 @@ def test_names_resolve_between_guests(host: SimulatedHost, guest: str) -> None:
 
 
 def test_a_killed_daemon_disturbs_nobody(host: SimulatedHost, guest: str) -> None:
-    before = instance(host, guest)["status"]["started_at"]
+    status = instance(host, guest)["status"]
     up_before = float(says(host, guest, "cat", "/proc/uptime").split()[0])
     host.kill_daemon()
-    host.run("ping", "-c", "1", "-W", "5", host_address(host, guest))
+    host.run("ping", "-c", "1", "-W", "5", status["addresses"][0])
     host.start()
-    assert instance(host, guest)["status"]["started_at"] == before
+    assert instance(host, guest)["status"]["started_at"] == status["started_at"]
     assert float(says(host, guest, "cat", "/proc/uptime").split()[0]) > up_before
-
-
-_ADDRESS: dict[str, str] = {}
-
-
-def host_address(host: SimulatedHost, name: str) -> str:
-    """The address of an instance, remembered for while no daemon answers."""
-    if host.daemon is not None and host.daemon.poll() is None:
-        _ADDRESS[name] = instance(host, name)["status"]["addresses"][0]
-    return _ADDRESS[name]
 
 
 def test_suspend_and_start_keep_the_guests_memory(host: SimulatedHost, guest: str) -> None:
