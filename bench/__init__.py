@@ -1,0 +1,1 @@
+"""Benchmarks: the promises of SPECIFICATION.md, measured beside their peers."""
