@@ -10,6 +10,7 @@ from lodge.model.record import Record, Spec
 __all__ = [
     "BootSpec",
     "CloudInitSpec",
+    "CpuModel",
     "CpuSpec",
     "CrashPolicy",
     "DiskBus",
@@ -24,9 +25,17 @@ __all__ = [
     "MachineType",
     "NicSpec",
     "Power",
+    "Tag",
     "drift",
     "state_word",
 ]
+
+
+CpuModel = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._,=+-]{0,127}$")]
+"""A QEMU CPU model with its flags, or ``auto``."""
+
+Tag = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+"""A word that groups instances."""
 
 
 class InstanceKind(StrEnum):
@@ -80,7 +89,7 @@ class CpuSpec(Spec, frozen=True, kw_only=True):
     """Virtual CPUs. ``model`` is a QEMU CPU model, or ``auto``: host under KVM, max under TCG."""
 
     count: Annotated[int, Meta(ge=1, le=1024)] = 1
-    model: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._,=+-]{0,127}$")] = "auto"
+    model: CpuModel = "auto"
 
 
 class DiskSpec(Spec, frozen=True, kw_only=True):
@@ -127,7 +136,7 @@ class InstanceSpec(Spec, frozen=True, kw_only=True):
 
     kind: InstanceKind = InstanceKind.VM
     description: Annotated[str, Meta(max_length=1024)] = ""
-    tags: tuple[Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")], ...] = ()
+    tags: tuple[Tag, ...] = ()
     image: str | None = None
     profiles: tuple[str, ...] = ()
     machine: MachineType = MachineType.Q35

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lodge.model.instance import BootSpec, CloudInitSpec, CrashPolicy, MachineType
+from lodge.model.instance import BootSpec, CloudInitSpec, CpuModel, CrashPolicy, MachineType, Tag
 from lodge.model.record import Record, Spec
 
 __all__ = ["Profile", "ProfileSpec"]
@@ -15,7 +15,7 @@ class ProfileSpec(Spec, frozen=True, kw_only=True):
 
     description: Annotated[str, Meta(max_length=1024)] = ""
     cpus: Annotated[int, Meta(ge=1, le=1024)] | None = None
-    cpu_model: str | None = None
+    cpu_model: CpuModel | None = None
     memory_mib: Annotated[int, Meta(ge=32, le=16777216)] | None = None
     disk_bytes: Annotated[int, Meta(ge=1)] | None = None
     pool: str | None = None
@@ -25,7 +25,7 @@ class ProfileSpec(Spec, frozen=True, kw_only=True):
     cloud_init: CloudInitSpec | None = None
     on_crash: CrashPolicy | None = None
     starts_at_boot: bool | None = None
-    tags: tuple[str, ...] | None = None
+    tags: tuple[Tag, ...] | None = None
 
 
 class Profile(Record, frozen=True, kw_only=True):

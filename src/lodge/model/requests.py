@@ -7,12 +7,14 @@ from msgspec import UNSET, Meta, UnsetType
 from lodge.model.instance import (
     BootSpec,
     CloudInitSpec,
+    CpuModel,
     CrashPolicy,
     InstanceKind,
     InstanceSpec,
     InstanceState,
     InstanceStatus,
     MachineType,
+    Tag,
 )
 from lodge.model.record import Record, Spec
 from lodge.model.task import Task
@@ -40,10 +42,10 @@ class InstanceCreate(Spec, frozen=True, kw_only=True):
     image: str | None = None
     kind: InstanceKind = InstanceKind.VM
     description: Annotated[str, Meta(max_length=1024)] = ""
-    tags: tuple[str, ...] | None = None
+    tags: tuple[Tag, ...] | None = None
     profiles: tuple[str, ...] = ("default",)
     cpus: Annotated[int, Meta(ge=1, le=1024)] | None = None
-    cpu_model: str | None = None
+    cpu_model: CpuModel | None = None
     memory_mib: Annotated[int, Meta(ge=32, le=16777216)] | None = None
     disk_bytes: Annotated[int, Meta(ge=1)] | None = None
     pool: str | None = None
@@ -65,9 +67,9 @@ class InstanceChange(Spec, frozen=True, kw_only=True):
     """
 
     description: Annotated[str, Meta(max_length=1024)] | UnsetType = UNSET
-    tags: tuple[str, ...] | UnsetType = UNSET
+    tags: tuple[Tag, ...] | UnsetType = UNSET
     cpus: Annotated[int, Meta(ge=1, le=1024)] | UnsetType = UNSET
-    cpu_model: str | UnsetType = UNSET
+    cpu_model: CpuModel | UnsetType = UNSET
     memory_mib: Annotated[int, Meta(ge=32, le=16777216)] | UnsetType = UNSET
     boot: BootSpec | UnsetType = UNSET
     on_crash: CrashPolicy | UnsetType = UNSET
