@@ -47,7 +47,7 @@ class Dispatcher:
         _log.info(
             "%s %s %d %.1f ms trace=%s",
             request.method,
-            ascii(request.rel_url.raw_path)[1:_LONGEST_LOGGED],
+            ascii(request.rel_url.raw_path)[1:-1][:_LONGEST_LOGGED],
             response.status,
             (clock() - started) * 1000,
             trace,
