@@ -14,7 +14,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if PAGE.exists() and PAGE.read_text(encoding="utf-8") == wanted:
             return 0
-        print(f"{PAGE} is stale: run python docs/cli_reference.py", file=sys.stderr)
+        sys.stderr.write(f"{PAGE} is stale: run python docs/cli_reference.py\n")
         return 1
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(wanted, encoding="utf-8")

@@ -176,8 +176,13 @@ HOST = Host(
     load_1m=0.5,
 )
 CHECKS = (
-    Capability(name="kvm", state=CapabilityState.MISSING, found="no /dev/kvm",
-               cost="guests run ten times slower", fix="switch virtualization on in the firmware"),
+    Capability(
+        name="kvm",
+        state=CapabilityState.MISSING,
+        found="no /dev/kvm",
+        cost="guests run ten times slower",
+        fix="switch virtualization on in the firmware",
+    ),
     Capability(name="qemu", state=CapabilityState.OK, found="7.2", is_required=True),
 )
 EVENTS = (

@@ -1,5 +1,6 @@
 """Run ``lodge`` in this process against a canned API: fixed clock, fixed width, own home."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -65,8 +66,6 @@ class _Piped(BytesIO):
     """Input from a pipe: it has a descriptor, because commands read it unbuffered."""
 
     def __init__(self, data: bytes) -> None:
-        import os
-
         super().__init__(data)
         self._reading, writing = os.pipe()
         assert len(data) < 65536, "it must fit into the pipe"
@@ -77,8 +76,6 @@ class _Piped(BytesIO):
         return self._reading
 
     def close(self) -> None:
-        import os
-
         if not self.closed:
             os.close(self._reading)
         super().close()

@@ -21,17 +21,18 @@ and failures to standard error, so that output can always be piped.
 
 | what | how |
 |---|---|
-| this machine's | the unix socket `/run/lodge/lodged.sock`, or the one that `--socket` or `LODGE_SOCKET` names |
+| this machine's | `/run/lodge/lodged.sock`, or the socket that `--socket` or `LODGE_SOCKET` names |
 | a remote one | `lodge remote add NAME URL ...` once, then `--host NAME` or `LODGE_HOST` |
 | token of a remote | the one kept by `lodge remote add` (mode 0600), or `LODGE_TOKEN` |
 
 ## Lists
 
-Every list takes `--format table|json|yaml|csv`, `--filter FIELD=VALUE` (also `!=`, `~` for contains,
-`<`, `<=`, `>`, `>=`; several must all hold), `--sort FIELD,-FIELD` and `--columns FIELD,...`. A field
-is a column of that list or a dotted path into the records as `--format json` shows them. Tables are
-for people: human units, relative ages, cut to the terminal. CSV, JSON and YAML have bare numbers:
-bytes, MiB (`memory`), seconds; times in CSV are ISO 8601 in UTC.
+Every list takes `--format table|json|yaml|csv`, `--filter FIELD=VALUE` (also `!=`, `~` for
+contains, `<`, `<=`, `>`, `>=`; several must all hold), `--sort FIELD,-FIELD` and
+`--columns FIELD,...`. A field is a column of that list or a dotted path into the records as
+`--format json` shows them. Tables are for people: human units, relative ages, cut to the terminal.
+CSV, JSON and YAML have bare numbers: bytes, MiB (`memory`), seconds; times in CSV are ISO 8601 in
+UTC.
 
 ## Colours
 
@@ -50,9 +51,8 @@ def reference() -> str:
     lines += [f"| {int(status)} | {meaning} |" for status, meaning in EXIT_MEANINGS.items()]
     lines += [
         "",
-        "`lodge exec` passes on the status of the command in the guest (128 + N when signal N"
-        " killed it).",
-        "With `--format json` a failure is one line of JSON on standard error.",
+        "`lodge exec` passes on the status of the command in the guest, 128 + N when signal N",
+        "killed it. With `--format json` a failure is one line of JSON on standard error.",
     ]
     section = ""
     for word, entry in ENTRIES.items():

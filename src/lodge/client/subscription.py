@@ -31,7 +31,7 @@ class StreamMessage:
 class StreamParser:
     """Cut a byte stream into messages (HTML Living Standard, section 9.2.6).
 
-    Messages may arrive in any pieces; comments (keep-alives) are dropped.
+    Messages may arrive in any pieces; comments (heartbeats) are dropped.
     """
 
     def __init__(self) -> None:

@@ -24,13 +24,11 @@ def test_launch_sends_what_was_said_and_nothing_else(desk: Desk, tmp_path: Path)
     (tmp_path / "key.pub").write_text(f"# mine\n{KEY}\n\n")
     (tmp_path / "user.yaml").write_text("#cloud-config\n{}\n")
     desk.api.on("POST", "/v1/instances", records.answer())
-    ran = desk.run(
-        *["launch", "debian-12", "web1", "--cpus", "2", "--memory", "1.5GiB", "--disk", "20G", "--network", "a", "--network", "b"],
-        *f"--ssh-key {tmp_path}/key.pub --cloud-init {tmp_path}/user.yaml --protect".split(),
-        *["--profile", "default", "--profile", "big", "--tag", "live", "--firmware", "uefi", "--start-at-boot"],
-        "--description",
-        "the shop",
-    )
+    size = "--cpus 2 --memory 1.5GiB --disk 20G --network a --network b"
+    guest = f"--ssh-key {tmp_path}/key.pub --cloud-init {tmp_path}/user.yaml --protect"
+    more = "--profile default --profile big --tag live --firmware uefi --start-at-boot"
+    words = f"launch debian-12 web1 {size} {guest} {more}".split()
+    ran = desk.run(*words, "--description", "the shop")
     assert (ran.status, ran.out) == (0, "web1 is running at 10.17.0.12\n")
     sent = {
         name: value

@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 
 import canned_records as records
+import msgspec
 import pytest
-from canned_api import Failure
+from canned_api import Failure, page
 from command_desk import Desk
 
 from lodge.base.errors import Category
-from lodge.cli.failures import EXIT_MEANINGS, Exit
+from lodge.cli.failures import _BY_CATEGORY, EXIT_MEANINGS, Exit
+from lodge.cli.style import wants_colour
 
 
 @pytest.mark.parametrize(
@@ -41,8 +43,6 @@ def test_every_category_has_its_exit_status(desk: Desk, failure: Failure, status
 
 
 def test_no_category_is_forgotten() -> None:
-    from lodge.cli.failures import _BY_CATEGORY
-
     assert set(_BY_CATEGORY) == set(Category)
     assert set(EXIT_MEANINGS) == set(Exit)
 
@@ -93,9 +93,6 @@ def test_what_a_guest_or_daemon_says_cannot_forge_lines_or_colours(desk: Desk) -
 
 
 def test_a_guest_cannot_paint_the_table(desk: Desk) -> None:
-    import msgspec
-    from canned_api import page
-
     forged = msgspec.to_builtins(records.instance())
     forged["spec"]["description"] = "\x1b[2Jgone\nline"
     desk.api.on("GET", "/v1/instances", page(forged))
@@ -113,8 +110,6 @@ def test_no_colour_where_no_terminal_is_and_none_when_not_wanted(desk: Desk) -> 
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
 def test_no_color_is_respected(environment: dict[str, str], expected: bool) -> None:
-    from lodge.cli.style import wants_colour
-
     assert wants_colour(is_terminal=True, environment=environment) is expected
     assert wants_colour(is_terminal=False, environment=environment) is False
 
@@ -163,8 +158,6 @@ def test_ctrl_c_during_several_names_does_not_hang(desk: Desk) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(desk: Desk) -> None:
-    from canned_api import page
-
     desk.api.on("GET", "/v1/instances", page(*[records.instance(f"i{n}") for n in range(3000)]))
     program = started(desk, "list", "--format", "json")
     assert program.stdout is not None
@@ -185,7 +178,8 @@ def test_a_bug_is_told_without_a_traceback(desk: Desk) -> None:
 
 
 def test_an_answer_that_is_no_list_is_told_as_such(desk: Desk) -> None:
-    for answer in ({"no": "items"}, [], b"not JSON"):
+    answers: tuple[object, ...] = ({"no": "items"}, [], b"not JSON")
+    for answer in answers:
         desk.api.on("GET", "/v1/instances", answer)
         ran = desk.run("list")
         assert ran.status == 1

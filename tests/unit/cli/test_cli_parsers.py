@@ -13,13 +13,14 @@ from lodge.cli.index import ENTRIES, SYNONYMS
 from lodge.cli.main import find_command
 from lodge.cli.overview import commands_of
 from lodge.cli.parser import Command, make_parser
+from lodge.cli.reference import reference
 
 ALL = [command for word in ENTRIES for command in commands_of(word)]
 
 GOOD: dict[str, str] = {
     "launch": "debian-12 web1 --cpus 2 --memory 2GiB --disk 20G --network a --network b --tag x"
     " --profile p --machine q35 --firmware uefi --start-at-boot --protect --no-start --dry-run",
-    "list": "--filter state=running --filter name~web --sort -memory,name --columns name --format csv",
+    "list": "--filter state=running --filter name~web --sort -memory,name --columns name",
     "show": "web1 web2 --format yaml",
     "start": "web1 web2 --no-wait",
     "shutdown": "web1 --timeout 5 --force",
@@ -142,7 +143,7 @@ def test_what_others_call_a_command_leads_to_ours() -> None:
     [
         ("lst", "did you mean: lodge list?"),
         ("rm web1", "did you mean: lodge delete?"),
-        ("image lits", "did you mean: lodge image list?"),
+        ("image lis", "did you mean: lodge image list?"),
         ("list --fromat json", "did you mean --format?"),
         ("list --format jsn", "choose from"),
         ("launch debian-12", "NAME"),
@@ -241,7 +242,5 @@ def test_no_server_room_is_loaded(desk: Desk, words: str) -> None:
 
 
 def test_the_reference_page_is_what_the_commands_say() -> None:
-    from lodge.cli.reference import reference
-
     page = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
     assert page.read_text(encoding="utf-8") == reference()

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lodge.base.errors import LodgeError
 from lodge.client.address import Address, InvalidAddressError, local_address, read_token
 from lodge.client.blocking import Client
 from lodge.client.errors import (
     CertificateMismatchError,
     DaemonUnreachableError,
-    LodgeError,
     SecretFileError,
 )
 from lodge.client.nonblocking import AsyncClient

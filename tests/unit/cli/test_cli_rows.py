@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lodge.cli.commands.screen import added, harmless
 from lodge.cli.errors import FilterError
 from lodge.cli.human import duration, human
-from lodge.cli.rows import Column, choose_columns, keep_rows, sort_rows
+from lodge.cli.rows import Column, Row, choose_columns, keep_rows, sort_rows
 from lodge.cli.style import Style
 from lodge.cli.table import Heading, render_table, width_of
 
@@ -20,7 +20,7 @@ COLUMNS = (
     Column("tags", "spec.tags"),
     Column("ok", "is_ok"),
 )
-ROWS = [
+ROWS: list[Row] = [
     {"name": "b", "spec": {"memory_mib": 512, "tags": ["x", "live"]}, "is_ok": True, "extra": 1},
     {"name": "a", "spec": {"memory_mib": 4096, "tags": []}, "is_ok": False, "extra": 2},
     {"name": "c", "spec": {"memory_mib": None, "tags": ["dead"]}, "is_ok": None, "extra": 3},
@@ -66,7 +66,7 @@ def test_rows_are_sorted_and_those_without_a_value_come_last(keys: str, names: s
 
 def test_unknown_columns_are_refused_with_those_that_exist() -> None:
     with pytest.raises(FilterError) as refused:
-        choose_columns(COLUMNS, "name,nmae", ROWS)
+        choose_columns(COLUMNS, "name,nam", ROWS)
     assert "name, memory, tags, ok" in refused.value.hint
 
 

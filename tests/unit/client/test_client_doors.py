@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import WSMsgType, web
 from canned_api import Asked, CannedApi, Failure, Served, page
@@ -14,6 +15,7 @@ from canned_records import EVENTS, answer, downloading, instance, task
 from lodge.base.errors import LimitError
 from lodge.client.address import Address
 from lodge.client.blocking import Client, PlainClient
+from lodge.client.connection import unreachable
 from lodge.client.errors import (
     AnswerBrokenError,
     DaemonUnreachableError,
@@ -24,13 +26,14 @@ from lodge.client.errors import (
     WaitedTaskCancelledError,
     WaitTimeoutError,
 )
+from lodge.client.exec_frames import opening_messages
 from lodge.client.nonblocking import AsyncClient
 from lodge.model.requests import ExecRequest, InstanceChange, InstanceView
 from lodge.model.task import Task, TaskState
 
 BUSY = Failure("too_busy", "unavailable", status=503, retryable=True)
 
-Ask = Callable[[str, str, Any], Any]
+Ask = Callable[..., Any]
 
 
 @pytest.fixture(params=["blocking", "asynchronous"])
@@ -60,8 +63,6 @@ def test_a_record_arrives_typed(api: CannedApi, ask: Ask) -> None:
 
 
 def test_a_newer_daemons_fields_are_ignored(api: CannedApi, ask: Ask) -> None:
-    import msgspec
-
     body = {**msgspec.to_builtins(instance()), "colour": "blue"}
     api.on("GET", "/v1/instances/web1", body)
     assert ask("instances", "get", "web1") == instance()
@@ -153,8 +154,6 @@ def test_no_daemon_is_told_with_the_socket_it_should_listen_at(
 
 
 def test_a_socket_of_others_is_told_as_denied() -> None:
-    from lodge.client.connection import unreachable
-
     assert isinstance(
         unreachable(Address(socket_path="/x"), PermissionError(13, "no")), SocketDeniedError
     )
@@ -238,8 +237,6 @@ def test_waiting_outlasts_a_restart_of_the_daemon(api: CannedApi, ask: Ask) -> N
 
 def stream(*events: Any) -> Callable[[web.Request], Any]:
     async def answer_events(request: web.Request) -> web.StreamResponse:
-        import msgspec
-
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b"retry: 2000\n\n")
@@ -303,8 +300,6 @@ async def echo_exec(request: web.Request) -> web.StreamResponse:
 def test_a_channel_carries_messages_both_ways_without_a_loop_of_the_callers(
     api: CannedApi, address: Address
 ) -> None:
-    from lodge.client.exec_frames import opening_messages
-
     api.on("GET", "/v1/instances/web1/exec", echo_exec)
     request = ExecRequest(command=("cat",))
     with Client(address).instances.open_exec("web1") as channel:

@@ -7,9 +7,11 @@ import pytest
 from lodge.client.errors import AnswerBrokenError, DaemonUnreachableError
 from lodge.client.http1 import chunk, read_body, read_head, request_head
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 def answer(text: bytes, method: str = "GET") -> tuple[int, bytes]:
-    reader = io.BufferedReader(io.BytesIO(text))  # type: ignore[arg-type]
+    reader = io.BufferedReader(io.BytesIO(text))
     head = read_head(reader)
     return head.status, b"".join(read_body(reader, head, method))
 
@@ -23,8 +25,7 @@ def answer(text: bytes, method: str = "GET") -> tuple[int, bytes]:
         (b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"")),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", (200, b"")),
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"2\r\nhi\r\n3;a=b\r\n yo\r\n0\r\nX: y\r\n\r\n",
+            CHUNKED + b"2\r\nhi\r\n3;a=b\r\n yo\r\n0\r\nX: y\r\n\r\n",
             (200, b"hi yo"),
         ),
     ],

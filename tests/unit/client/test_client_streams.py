@@ -34,9 +34,10 @@ def test_messages_are_the_same_in_whatever_pieces_they_arrive(size: int) -> None
 
 def test_a_message_without_end_does_not_fill_the_memory() -> None:
     parser = StreamParser()
+    for _ in range(15):
+        parser.feed(b"data: " + b"x" * (1 << 20))
     with pytest.raises(AnswerBrokenError):
-        for _ in range(40):
-            parser.feed(b"data: " + b"x" * (1 << 20))
+        parser.feed(b"x" * (2 << 20))
 
 
 def test_heartbeats_of_many_hours_are_no_message_without_end() -> None:
