@@ -1,10 +1,11 @@
 """The pure parts of the image builders."""
 
+import asyncio
+import gzip
 import lzma
 import stat
 import subprocess
 import uuid
-import zlib
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from lodge.drivers.builder.cpio import newc_archive
 from lodge.drivers.builder.debian.options import SUITES, plan_of
 from lodge.drivers.builder.debian.parse import progress_of
 from lodge.drivers.builder.debian.render import Bootstrap, bootstrap_argv
-from lodge.drivers.builder.kernel import find_payload
+from lodge.drivers.builder.errors import BuildFailedError
+from lodge.drivers.builder.kernel import find_payload, unpack_kernel
 from lodge.drivers.builder.packages import parse_depends
 from lodge.drivers.builder.render import DiskPlan, filesystem_argv, partition_script
 from lodge.drivers.builder.sources import (
@@ -135,18 +137,45 @@ def test_an_archive_is_what_cpio_reads_and_the_same_each_time(tmp_path: Path) ->
     assert sorted(p.name for p in out.rglob("*")) == ["bin", "busybox", "empty", "sh"]
 
 
+def bzimage(payload: bytes, *, protocol: int = 0x20F, magic: bytes = b"HdrS") -> bytes:
+    setup = bytearray(3 * 512)
+    setup[0x1F1] = 2
+    setup[0x202:0x208] = magic + protocol.to_bytes(2, "little")
+    setup[0x248:0x250] = (16).to_bytes(4, "little") + len(payload).to_bytes(4, "little")
+    return bytes(setup) + bytes(16) + payload + b"behind it"
+
+
+ELF = b"\x7fELF" + bytes(100)
+PACKED = {"xz": lzma.compress(ELF) + b"size", "gzip": gzip.compress(ELF)}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_the_kernel_inside_an_image_is_found_and_unpacked(tmp_path: Path, name: str) -> None:
+    image, target = tmp_path / "vmlinuz", tmp_path / "vmlinux"
+    image.write_bytes(bzimage(PACKED[name]))
+    assert find_payload(image.read_bytes())[0] == name
+    asyncio.run(unpack_kernel(image, target))
+    assert target.read_bytes() == ELF
+
+
 @pytest.mark.parametrize(
-    ("packed", "name"),
+    ("image", "says"),
     [
-        (lzma.compress(b"\x7fELF"), "xz"),
-        (zlib.compressobj(wbits=31).compress(b"") + b"\x1f\x8b\x08", "gzip"),
-        (b"\x02\x21\x4c\x18", "lz4"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"MZ", "no bzImage"),
+        (bzimage(PACKED["xz"], magic=b"NOPE"), "no bzImage"),
+        (bzimage(PACKED["xz"], protocol=0x203), "too old"),
+        (bzimage(b"what is this"), "unknown way"),
+        (bzimage(PACKED["gzip"][:20]), "its end is missing"),
+        (bzimage(PACKED["xz"][:8] + b"xxxxxxxxxxxxx"), "cannot be unpacked"),
+        (bzimage(gzip.compress(b"something else")), "no kernel"),
     ],
 )
-def test_the_payload_of_a_kernel_is_found_by_its_magic(packed: bytes, name: str) -> None:
-    found = find_payload(b"MZ" + bytes(1000) + packed + bytes(100))
-    assert (name, 1002) in found
+def test_what_is_no_kernel_is_refused(tmp_path: Path, image: bytes, says: str) -> None:
+    path = tmp_path / "vmlinuz"
+    path.write_bytes(image)
+    with pytest.raises(BuildFailedError) as refused:
+        asyncio.run(unpack_kernel(path, tmp_path / "vmlinux"))
+    assert says in refused.value.message
 
 
 def plan() -> DiskPlan:

@@ -1,10 +1,12 @@
 """The uncompressed kernel (``vmlinux``) out of a ``bzImage``: what PVH boot and microvm need.
 
-The payload is found by the magic number of its compression, as the kernel's own
-``scripts/extract-vmlinux`` does.
+Source: Linux ``Documentation/arch/x86/boot.rst``, "payload_offset" and "payload_length" (boot
+protocol 2.08), and ``scripts/Makefile.lib`` for the size that is appended to the payload.
 """
 
+import asyncio
 import lzma
+import struct
 import zlib
 from pathlib import Path
 
@@ -14,63 +16,75 @@ from lodge.system import process
 __all__ = ["find_payload", "unpack_kernel"]
 
 _ELF = b"\x7fELF"
-_MAGICS = {
-    "lz4": b"\x02\x21\x4c\x18",
-    "zstd": b"\x28\xb5\x2f\xfd",
-    "xz": b"\xfd7zXZ\0",
-    "gzip": b"\x1f\x8b\x08",
+_MAGIC_OFFSET, _MAGIC = 0x202, b"HdrS"
+_SETUP_SECTORS_OFFSET, _PAYLOAD_OFFSET, _SECTOR_BYTES = 0x1F1, 0x248, 512
+_OLDEST_PROTOCOL = 0x0208
+_APPENDED_BYTES = 4  # the unpacked size, which all but gzip have behind their own end
+_COMPRESSIONS = {
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\0": "xz",
+    b"\x1f\x8b\x08": "gzip",
 }
-_PROGRAMS = {"lz4": ("lz4", "-d", "-q", "-f"), "zstd": ("zstd", "-d", "-q", "-f", "-o")}
 
 
-def find_payload(image: bytes) -> list[tuple[str, int]]:
-    """List (compression, offset) of what may be the compressed kernel, likeliest first.
+def find_payload(image: bytes) -> tuple[str, bytes]:
+    """Return how the kernel inside an image is compressed, and its bytes; pure.
 
-    The real payload starts early in the file; a later match is a magic number inside data.
+    Raises:
+        BuildFailedError: no kernel image, or of a kind that is not known.
     """
-    found = [(name, image.find(magic)) for name, magic in _MAGICS.items()]
-    return sorted(((name, at) for name, at in found if at > 0), key=lambda item: item[1])
+    if image[_MAGIC_OFFSET:][:4] != _MAGIC or len(image) < _PAYLOAD_OFFSET + 8:
+        raise BuildFailedError("the kernel is no bzImage")
+    (protocol,) = struct.unpack_from("<H", image, _MAGIC_OFFSET + 4)
+    if protocol < _OLDEST_PROTOCOL:
+        raise BuildFailedError(f"the kernel speaks boot protocol {protocol:#x}, which is too old")
+    offset, length = struct.unpack_from("<II", image, _PAYLOAD_OFFSET)
+    start = ((image[_SETUP_SECTORS_OFFSET] or 4) + 1) * _SECTOR_BYTES + offset
+    payload = image[start : start + length]
+    for magic, name in _COMPRESSIONS.items():
+        if payload.startswith(magic):
+            return name, payload if name == "gzip" else payload[:-_APPENDED_BYTES]
+    raise BuildFailedError(f"the kernel is compressed in an unknown way: {payload[:8].hex()}")
 
 
 async def unpack_kernel(image: Path, target: Path) -> None:
     """Write the ELF kernel inside ``image`` to ``target``.
 
     Raises:
-        BuildFailedError: no known compression gave an ELF file.
+        BuildFailedError: there is none that can be unpacked.
     """
-    data = image.read_bytes()
-    for name, offset in find_payload(data):
-        if name in _PROGRAMS:
-            unpacked = await _by_program(name, data[offset:], target)
-        else:
-            unpacked = _by_library(name, data[offset:])
-        if unpacked.startswith(_ELF):
-            target.write_bytes(unpacked)
-            return
-    raise BuildFailedError(
-        f"no uncompressed kernel was found inside {image.name}", where=str(image)
-    )
+    name, payload = find_payload(await asyncio.to_thread(image.read_bytes))
+    if name in ("lz4", "zstd"):
+        unpacked = await _by_program(name, payload, target)
+    else:
+        unpacked = await asyncio.to_thread(_by_library, name, payload)
+    if not unpacked.startswith(_ELF):
+        raise BuildFailedError(f"what is inside {image.name} is no kernel", where=str(image))
+    await asyncio.to_thread(target.write_bytes, unpacked)
 
 
-def _by_library(name: str, data: bytes) -> bytes:
+def _by_library(name: str, payload: bytes) -> bytes:
+    reader = lzma.LZMADecompressor() if name == "xz" else zlib.decompressobj(wbits=31)
     try:
-        if name == "xz":
-            return lzma.LZMADecompressor().decompress(data)
-        return zlib.decompressobj(wbits=31).decompress(data)
-    except (lzma.LZMAError, zlib.error):
-        return b""
+        unpacked = reader.decompress(payload)
+    except (lzma.LZMAError, zlib.error) as error:
+        raise BuildFailedError(f"the kernel cannot be unpacked: {error}") from error
+    if not reader.eof:
+        raise BuildFailedError("the kernel cannot be unpacked: its end is missing")
+    return unpacked
 
 
-async def _by_program(name: str, data: bytes, target: Path) -> bytes:
+async def _by_program(name: str, payload: bytes, target: Path) -> bytes:
     packed = target.with_suffix(f".{name}")
-    program, *options = _PROGRAMS[name]
     try:
-        packed.write_bytes(data)
-        target.unlink(missing_ok=True)
-        last = [target, packed] if options[-1] == "-o" else [packed, target]
-        # The bytes behind the payload make the program complain although it did its work.
-        await process.run([program, *options, *last], is_checked=False)
-        return target.read_bytes() if target.exists() else b""
+        packed.write_bytes(payload)
+        await process.run([name, "-d", "-q", "-f", packed, *_output(name, target)])
+        return target.read_bytes()
     finally:
         packed.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
+
+
+def _output(name: str, target: Path) -> list[str | Path]:
+    return [target] if name == "lz4" else ["-o", target]

@@ -32,7 +32,7 @@ class Suite:
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
         "debian-12": Suite("bookworm", "12", tuple(_COMMON.split()), 222),
-        "debian-13": Suite("trixie", "13", tuple(_COMMON.split()), 222),
+        "debian-13": Suite("trixie", "13", tuple(_COMMON.split()), 240),
     }
 )
 """Recipe to release."""
@@ -60,7 +60,8 @@ TOOLS = {
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "apt-get": "apt",
-    "lz4": "lz4",
+    "lz4": "lz4",  # Debian 12 packs its kernel so
+    "zstd": "zstd",  # Debian 13
 }
 """What is needed besides the tools of the disk."""
 

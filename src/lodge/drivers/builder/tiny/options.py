@@ -41,5 +41,6 @@ TOOLS = {
     "dpkg-deb": "dpkg",
     "depmod": "kmod",
     "lz4": "lz4",
+    "zstd": "zstd",
 }
 """What is needed besides the tools of the disk."""
