@@ -14,6 +14,10 @@ __all__ = ["ROUTER_TABLE", "Cables", "render_host_rules", "render_router_rules"]
 ROUTER_TABLE = "lodge"
 """The table inside the router namespace."""
 
+# Numbers, not names: nft looks names up in /etc/protocols, which a minimal Debian does not have.
+_ICMP = 1
+_ICMPV6 = 58
+
 
 @dataclass(frozen=True, slots=True)
 class Cables:
@@ -80,7 +84,7 @@ def render_router_rules(subnets: Subnets, cables: Cables) -> str:
             "type filter hook input priority filter; policy drop;",
             "ct state established,related accept",
             'iifname "lo" accept',
-            "meta l4proto { icmp, ipv6-icmp } accept",
+            f"meta l4proto {{ {_ICMP}, {_ICMPV6} }} accept",
             "udp dport { 53, 67, 547 } accept",
             "tcp dport 53 accept",
         ),
@@ -103,7 +107,7 @@ def _isolated_chains(link: str) -> list[str]:
             "p_input",
             "type filter hook input priority filter; policy accept;",
             f'iifname "{link}" ct state established,related accept',
-            f'iifname "{link}" meta l4proto ipv6-icmp accept',
+            f'iifname "{link}" meta l4proto {_ICMPV6} accept',
             f'iifname "{link}" drop',
         ),
     ]
