@@ -1,11 +1,53 @@
 """Events and audit records: what happened, never edited."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lodge.model.record import Record
 from lodge.model.task import Actor
 
-__all__ = ["AuditRecord", "Event"]
+__all__ = ["EVENT_KINDS", "AuditRecord", "Event"]
+
+EVENT_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "image.added": "an image is there: built, downloaded or imported",
+        "image.changed": "the aliases of an image changed",
+        "image.removed": "an image was removed",
+        "instance.agent_changed": "the guest agent began or ceased to answer",
+        "instance.crashed": "an instance ended though it should run; `why` and `detail` say how",
+        "instance.held": "an instance was paused by QEMU: its storage pool has no room",
+        "instance.io_failed": "the disk of an instance did not take a write",
+        "instance.paused": "an instance stands still, its memory stays in RAM",
+        "instance.reset": "an instance began anew without leaving its process",
+        "instance.started": "an instance runs, or runs again",
+        "instance.stopped": "an instance ended, and was meant to",
+        "network.broken": "a network does not work; `reason` says why",
+        "network.repaired": "a network was brought back; `reason` says what it lacked",
+        "pool.created": "a storage pool was made",
+        "pool.deleted": "a storage pool was removed",
+        "pool.full": "a pool is below its guard: instances that write to it are paused",
+        "pool.low": "a pool is fuller than its warning level",
+        "pool.offline": "a pool does not answer",
+        "pool.recovered": "a pool has room again, or answers again",
+        "profile.changed": "a profile got another spec",
+        "profile.created": "a profile was made",
+        "profile.deleted": "a profile was removed",
+        "task.cancelled": "a task ended because somebody cancelled it; everything was undone",
+        "task.done": "a task succeeded",
+        "task.failed": "a task failed and was undone; `error` is the code",
+        "task.queued": "a task was accepted and is durable",
+        "task.started": "a task got its locks and runs",
+        "task.undo_failed": "undoing left something behind; the task's error names it",
+        "task.undoing": "a task is being undone",
+        "token.created": "a token was made",
+        "token.revoked": "a token was ended",
+        "volume.created": "a volume was made",
+        "volume.deleted": "a volume was removed",
+        "volume.resized": "a volume grew",
+    }
+)
+"""Every kind of event that this version writes, and what it means."""
 
 
 class Event(Record, frozen=True, kw_only=True):
