@@ -15,6 +15,8 @@ from lodge.base.errors import LodgeError
 from lodge.drivers.builder.fake.render import empty_qcow2
 from lodge.model.image import ImageAdd, ImageBuild, ImageFormat, ImageOrigin
 from lodge.model.task import Actor, Task, TaskState
+from lodge.services.images.add import AddParams
+from lodge.services.images.intake import About
 from lodge.system.identity import GUEST_GID
 
 pytestmark = pytest.mark.root
@@ -418,5 +420,48 @@ def test_a_cancelled_build_leaves_nothing(tmp_path: Path) -> None:
         ended = await house.done(task)
         assert ended.state is TaskState.CANCELLED
         assert house.leftovers() == []
+
+    in_house(tmp_path, scenario)
+
+
+def test_only_bytes_known_to_be_on_the_disk_survive_a_power_cut(tmp_path: Path) -> None:
+    async def scenario(house: ImageHouse, server: ImageServer) -> None:
+        server.pages["/d"] = Page(DISK, cuts=[100_000, 0, 0])
+        assert code(await add(house, server.url("/d"))) == "image_download_failed"
+        (part,) = house.parts()
+        with part.open("ab") as file:
+            file.write(bytes(50_000))  # grew after the last time it was made safe
+        assert (await add(house, server.url("/d"))).state is TaskState.DONE
+        assert server.asked[-1].range == "bytes=100000-"
+
+    in_house(tmp_path, scenario)
+
+
+def test_a_part_whose_note_is_damaged_is_not_used(tmp_path: Path) -> None:
+    async def scenario(house: ImageHouse, server: ImageServer) -> None:
+        server.pages["/d"] = Page(DISK, cuts=[100_000, 0, 0])
+        assert code(await add(house, server.url("/d"))) == "image_download_failed"
+        house.parts()[0].with_name("part.json").write_bytes(b"{")
+        assert (await add(house, server.url("/d"))).state is TaskState.DONE
+        assert server.asked[-1].range is None
+
+    in_house(tmp_path, scenario)
+
+
+def test_a_checksum_of_a_published_list_is_read_before_the_file_is_fetched(tmp_path: Path) -> None:
+    async def scenario(house: ImageHouse, server: ImageServer) -> None:
+        about = About(source="x", origin=ImageOrigin.DOWNLOADED, alias="x")
+        params = AddParams(
+            about=about, url=server.url("/d"), checksum_url=server.url("/SHA256SUMS")
+        )
+        server.pages["/d"] = Page(DISK)
+        server.pages["/SHA256SUMS"] = Page(b"0" * 64 + b"  a\n" + b"1" * 64 + b"  b\n")
+        task = await house.done(await house.tasks.submit("image.add", params, ROOT))
+        assert code(task) == "image_checksum_missing"
+        assert [asked.path for asked in server.asked] == ["/SHA256SUMS"]
+        listed = f"{hashlib.sha256(DISK).hexdigest()}  d\n{'1' * 64}  b\n"
+        server.pages["/SHA256SUMS"] = Page(listed.encode())
+        task = await house.done(await house.tasks.submit("image.add", params, ROOT))
+        assert task.state is TaskState.DONE, task.error
 
     in_house(tmp_path, scenario)
