@@ -96,6 +96,8 @@ def _make_host() -> None:
         path = Path(f"/proc/sys/net/bridge/bridge-nf-call-{key}")
         if path.exists():
             path.write_text("0")
+    for key in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        Path(f"/proc/sys/net/{key}").write_text("0")  # a new namespace copies the machine's
     sh("ip", "link", "set", "lo", "up")
 
 
