@@ -10,6 +10,7 @@ from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import InstanceProtectedError
 from lodge.services.instances.power import note_before, put_back_noted
 from lodge.services.instances.runtime import Runtime
+from lodge.services.instances.unbroken import unbroken
 from lodge.services.networks.service import Networks
 from lodge.services.volumes.service import Volumes
 from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
@@ -65,7 +66,7 @@ class DeleteInstance:
             if self._runtime.registry.by_id(params.id) is not None:
                 await note_before(self._runtime, params.id, context)
                 await self._runtime.want(params.id, Power.STOPPED)
-                await self._runtime.end(params.id)
+                await unbroken(self._runtime.end(params.id))
 
         async def wish_back(context: StepContext) -> None:
             await put_back_noted(self._runtime, params.id, context)

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import ClassVar
 
+from lodge.base.errors import LodgeError
 from lodge.model.instance import Power
 from lodge.model.record import Spec
 from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import ShutdownTimeoutError
 from lodge.services.instances.power import note_before, put_back_noted
 from lodge.services.instances.runtime import Runtime
+from lodge.services.instances.unbroken import unbroken
 from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
 
 __all__ = ["GracefulKind", "GracefulParams"]
@@ -64,21 +66,29 @@ class GracefulKind:
             await put_back_noted(self._runtime, params.id, context)
 
         async def start(_context: StepContext) -> None:
-            await self._runtime.want(params.id, Power.RUNNING)
-            self._runtime.forgive(params.id)
-            await self._runtime.run(params.id)
+            await self._start(params.id)
 
-        async def end(_context: StepContext) -> None:
-            await self._runtime.put_back(params.id, Power.STOPPED, was_at_rest=True)
+        if self._verb is Verb.SHUTDOWN:
+            return (StepDefinition("shutdown", shut, wish_back),)
+        # A guest that has ended cannot be brought back, only started: so a restart is carried on.
+        return (
+            StepDefinition("shutdown", shut, wish_back, is_point_of_no_return=True),
+            StepDefinition("start", start),
+        )
 
-        steps = [StepDefinition("shutdown", shut, wish_back)]
-        if self._verb is Verb.RESTART:
-            steps.append(StepDefinition("start", start, end))
-        return steps
+    async def _start(self, instance_id: str) -> None:
+        await self._runtime.want(instance_id, Power.RUNNING)
+        self._runtime.forgive(instance_id)
+        try:
+            await self._runtime.run(instance_id)
+        except LodgeError:
+            await self._runtime.put_back(instance_id, Power.STOPPED, was_at_rest=True)
+            raise
 
     async def _shut(self, params: GracefulParams, context: StepContext) -> None:
         record = await self._runtime.want(params.id, Power.STOPPED)
-        if record.handle is None:
+        if record.handle is None:  # an earlier daemon came that far, or the host was rebooted
+            await self._runtime.end(params.id)
             return
         world = self._runtime.world
         began = world.monotonic()
@@ -91,7 +101,7 @@ class GracefulKind:
                 f"the guest of {params.name!r} did not end within {params.timeout_s:g} s",
                 where=f"instances/{params.name}",
             )
-        await self._runtime.end(params.id)
+        await unbroken(self._runtime.end(params.id))
         context.result(
             how="guest" if ended else "forced", seconds=round(world.monotonic() - began, 1)
         )

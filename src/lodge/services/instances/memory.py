@@ -6,9 +6,7 @@ would write old blocks over new ones. Three names tell a later daemon how far th
 ``memory.loading`` a guest may have run.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 from lodge.base.errors import LodgeError
 from lodge.drivers.instance.contract import Handle, InstanceDriver, InstancePlan, Suspend
@@ -16,8 +14,6 @@ from lodge.services.instances.errors import AbilityMissingError
 from lodge.services.instances.folders import InstanceFolders
 
 __all__ = ["SavedMemory"]
-
-T = TypeVar("T")
 
 
 class SavedMemory:
@@ -29,6 +25,10 @@ class SavedMemory:
     def is_saved(self, instance_id: str) -> bool:
         """Whether a start would bring memory back."""
         return self._folders.saved_memory(instance_id).exists()
+
+    def waits(self, instance_id: str) -> bool:
+        """Whether the next start would load memory, for the first time or after a crash again."""
+        return self.is_saved(instance_id) or self._folders.loading_memory(instance_id).exists()
 
     async def save(
         self,
@@ -58,8 +58,8 @@ class SavedMemory:
     async def start(self, driver: InstanceDriver, plan: InstancePlan) -> Handle:
         """Start an instance, from its saved memory when it has some; idempotent.
 
-        A start from memory is not interrupted by a cancellation: nobody could tell afterwards
-        whether the guest had run.
+        Raises:
+            LodgeError: it does not run; memory it had is there as before.
         """
         saved, loading = self._folders.saved_memory(plan.id), self._folders.loading_memory(plan.id)
         if saved.exists():
@@ -67,7 +67,7 @@ class SavedMemory:
         if not loading.exists():
             return await driver.start(plan)
         try:
-            handle = await _unbroken(driver.start(plan, saved=loading))
+            handle = await driver.start(plan, saved=loading)
         except LodgeError:
             loading.rename(saved)
             raise
@@ -83,17 +83,3 @@ class SavedMemory:
         self.forget_loaded(instance_id)
         self._folders.partial_memory(instance_id).unlink(missing_ok=True)
         self._folders.saved_memory(instance_id).unlink(missing_ok=True)
-
-
-async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
-    """Await to the end, whoever cancels meanwhile."""
-    inner = asyncio.ensure_future(work)
-    while not inner.done():
-        try:
-            await asyncio.shield(inner)
-        except asyncio.CancelledError:
-            if inner.cancelled():
-                raise
-        except LodgeError:
-            break
-    return inner.result()

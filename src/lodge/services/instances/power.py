@@ -1,8 +1,8 @@
 """Power verbs of an instance as task kinds: start, stop, reset, pause, resume, suspend."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lodge.drivers.instance.contract import Handle, Reset
 from lodge.drivers.instance.errors import HandleLostError
@@ -11,6 +11,7 @@ from lodge.model.record import Spec
 from lodge.model.verbs import Verb, check_verb
 from lodge.services.instances.errors import AbilityMissingError
 from lodge.services.instances.runtime import AT_REST, Runtime
+from lodge.services.instances.unbroken import unbroken
 from lodge.tasks.contract import OnCrash, StepContext, StepDefinition
 
 __all__ = ["POWER_KINDS", "PowerKind", "PowerParams", "note_before", "put_back_noted"]
@@ -23,7 +24,7 @@ class PowerParams(Spec, frozen=True, kw_only=True):
     id: str
 
 
-Move = Callable[[Runtime, str, StepContext], Awaitable[None]]
+Move = Callable[[Runtime, str, StepContext], Coroutine[Any, Any, None]]
 
 
 class PowerKind:
@@ -63,7 +64,8 @@ class PowerKind:
 
         async def act(context: StepContext) -> None:
             await note_before(self._runtime, params.id, context)
-            await self._move(self._runtime, params.id, context)
+            move = self._move(self._runtime, params.id, context)
+            await (move if self._verb in _INTERRUPTIBLE else unbroken(move))
 
         async def put_back(context: StepContext) -> None:
             if self._verb is Verb.SUSPEND and await self._is_suspended(params.id):
@@ -143,7 +145,7 @@ async def _suspend(runtime: Runtime, instance_id: str, context: StepContext) -> 
     await runtime.memory.save(driver, instance_id, record.handle, context.progress)
     if not runtime.memory.is_saved(instance_id):
         raise _ended_meanwhile(record)
-    await runtime.end(instance_id)
+    await unbroken(runtime.end(instance_id))
 
 
 async def _reset(runtime: Runtime, instance_id: str, _context: StepContext) -> None:
@@ -167,6 +169,13 @@ def _ended_meanwhile(record: Instance) -> HandleLostError:
         f"instance {record.name!r} does not run any more", where=f"instances/{record.name}"
     )
 
+
+_INTERRUPTIBLE = frozenset({Verb.START, Verb.SUSPEND})
+"""Verbs that may take long and leave nothing when they are cancelled in the middle.
+
+What the others did to a guest cannot be taken back, and they are quick: cancelled before they
+begin they do nothing, later they are carried on.
+"""
 
 POWER_KINDS: dict[Verb, Move] = {
     Verb.START: _start,

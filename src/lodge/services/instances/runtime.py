@@ -18,6 +18,7 @@ from lodge.model.instance import Instance, InstanceStatus, Power
 from lodge.services.instances.memory import SavedMemory
 from lodge.services.instances.planner import Planner
 from lodge.services.instances.registry import InstanceRegistry
+from lodge.services.instances.unbroken import unbroken
 
 __all__ = ["AT_REST", "Runtime"]
 
@@ -65,7 +66,16 @@ class Runtime:
         )
 
     async def run(self, instance_id: str) -> None:
-        """Make it run, from its saved memory when it has one; nothing happens when it runs."""
+        """Make it run, from its saved memory when it has one; nothing happens when it runs.
+
+        A start from memory is not broken off by a cancellation: memory can be loaded only once.
+        """
+        if self.memory.waits(instance_id):
+            await unbroken(self._run(instance_id))
+        else:
+            await self._run(instance_id)
+
+    async def _run(self, instance_id: str) -> None:
         record = self.record(instance_id)
         plan = await self.planner.plan(record)
         handle = await self.memory.start(self.driver(record), plan)
@@ -89,8 +99,10 @@ class Runtime:
             return
         if was_at_rest:
             await self.end(instance_id)
-        elif self.record(instance_id).handle is None and wanted not in AT_REST:
-            wanted = Power.STOPPED  # it ended meanwhile, and nobody would start it again
+        elif self.record(instance_id).handle is None:
+            await self.end(instance_id)
+            if wanted not in AT_REST:
+                wanted = Power.STOPPED  # it ended meanwhile, and nobody would start it again
         record = await self.want(instance_id, wanted)
         seen = await self.look(instance_id)
         if record.handle is None:
