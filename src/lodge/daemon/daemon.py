@@ -50,14 +50,28 @@ class Daemon:
         make_folders(settings)
         return cls(settings, world, await SqliteStore.open(settings.state_dir, world))
 
+    @property
+    def parts(self) -> Parts:
+        """What it is put together of."""
+        return self._parts
+
     async def start(self) -> None:
         """Take over what an earlier daemon left, then serve.
 
-        Networks come before instances (they need ports), instances before tasks (they need
-        statuses), tasks before the API.
-
         Raises:
             EndpointInUseError: an address of the API is taken.
+        """
+        await self.take_over()
+        self._api = ApiServer(self._parts.services, await self._api_settings(), self._world)
+        await self._api.start()
+        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
+        self.watch()
+
+    async def take_over(self) -> None:
+        """Adopt networks and guests, carry tasks on, make what a first start makes.
+
+        Networks come before instances (they need ports), instances before tasks (they need
+        statuses), tasks before the API.
         """
         parts = self._parts
         for name, failure in (await parts.resources.networks.ensure_all()).items():
@@ -73,9 +87,10 @@ class Daemon:
             parts.resources.networks,
             parts.resources.profiles,
         )
-        self._api = ApiServer(parts.services, await self._api_settings(), self._world)
-        await self._api.start()
-        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
+
+    def watch(self) -> None:
+        """Begin to keep statuses, networks and pools right, and to start what starts at boot."""
+        parts = self._parts
         self._keep(parts.watch.run())
         self._keep(parts.resources.networks.watch())
         self._keep(parts.guard.run())
