@@ -111,7 +111,10 @@ class InstanceBoot:
         actor = Actor(name="lodged", reasons=("starts at boot",))
         params = PowerParams(name=record.name, id=record.id)
         task = await self._tasks.submit("instance.start", params, actor)
-        await self._tasks.wait(task.id)
+        ended = await self._tasks.wait(task.id)
+        if ended.error is not None:
+            reason = f"could not be started at boot: {ended.error['message']}"
+            self._runtime.note(record.id, crash_count=1, reason=reason)
 
     async def _try(self, record: Instance, work: Awaitable[None]) -> None:
         """Let one instance's trouble not become the others'."""
