@@ -80,14 +80,19 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def _user_of(folder: os.stat_result) -> int:
+    return folder.st_gid if folder.st_uid == os.geteuid() else folder.st_uid
+
+
 async def connect_untrusted(
     path: Path, *, limit_bytes: int = 1 << 16
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a socket in a folder that a guest's process may write to.
+    """Connect to a socket in a folder that a guest's process may write to, or could at its start.
 
     Such a process could put a symbolic link to the daemon's own socket in its place. So the name
-    is opened without following links, must be a socket of the folder's owner, and the connection
-    goes to the very inode that was looked at (proc(5), /proc/self/fd).
+    is opened without following links, must be a socket of the folder's user (its owner, or in the
+    daemon's own folder the one whose number its group has), and the connection goes to the very
+    inode that was looked at (proc(5), /proc/self/fd).
 
     Raises:
         UntrustedFileError: it is no socket, or somebody else's.
@@ -96,7 +101,7 @@ async def connect_untrusted(
     handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         facts, folder = os.fstat(handle), os.stat(path.parent)
-        if not stat.S_ISSOCK(facts.st_mode) or facts.st_uid != folder.st_uid:
+        if not stat.S_ISSOCK(facts.st_mode) or facts.st_uid != _user_of(folder):
             raise UntrustedFileError(
                 f"{path} is not the socket it should be", where=str(path), owner=facts.st_uid
             )

@@ -1,5 +1,6 @@
 """Where an instance's files are; named by its id, so that a rename moves nothing."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,13 @@ class InstanceFolders:
         return self.of(instance_id) / "memory.loading"
 
     def make(self, instance_id: str, uid: int) -> None:
-        """Make the state folder; idempotent."""
-        make_folder(self.of(instance_id), mode=0o700, uid=uid)
+        """Make the state folder; idempotent.
+
+        It is the daemon's: the instance's own process (whose group has its user's number) may pass
+        through to the files it is given, but can put no link or pipe in the place of a file that
+        the daemon will open.
+        """
+        make_folder(self.of(instance_id), mode=0o710, uid=os.geteuid(), gid=uid)
 
     def remove(self, instance_id: str) -> None:
         """Remove both folders; nothing happens when they are gone."""

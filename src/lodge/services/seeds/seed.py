@@ -6,7 +6,6 @@ document, while a list in vendor-data would be replaced by a list of the same na
 Source: cloud-init documentation, "NoCloud" and "Vendor data".
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,5 +110,4 @@ def write_seed(
         DiskFullError: no room; an older seed stays.
     """
     seed = render_seed(instance_id, hostname, cloud_init, nics)
-    write_whole(path, iso_image(seed.files()), mode=_READABLE_BY_OWNER)
-    os.chown(path, uid, -1)
+    write_whole(path, iso_image(seed.files()), mode=_READABLE_BY_OWNER, owner=(uid, -1))

@@ -268,7 +268,7 @@ class Qemu:
     async def screenshot(self, plan_id: str, handle: Handle, /) -> bytes:
         """Return the screen as PNG."""
         running = await self._known.find(plan_id, handle)
-        return await screen.screenshot(running, self._world)
+        return await screen.screenshot(running)
 
     def vnc_socket(self, _plan_id: str, handle: Handle, /) -> Path:
         """Where the VNC server listens (a unix socket)."""

@@ -1,6 +1,5 @@
 """Firmware files: where distributions put them, and each UEFI instance's own variables."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,4 @@ def make_nvram(template: Path, target: Path, *, uid: int) -> None:
         DiskFullError: no room.
     """
     if not target.exists():
-        fresh = target.with_name(f"{target.name}.fresh")
-        write_whole(fresh, template.read_bytes(), mode=0o600)
-        os.chown(fresh, uid, GUEST_GID)
-        os.rename(fresh, target)
+        write_whole(target, template.read_bytes(), mode=0o600, owner=(uid, GUEST_GID))

@@ -181,7 +181,7 @@ class Known:
 
     async def _end_strays(self, run_dir: Path) -> None:
         noted = adopt.read_note(run_dir)
-        strays = adopt.processes_of(os.stat(run_dir).st_uid)
+        strays = adopt.processes_of(os.stat(run_dir).st_gid)
         if noted is not None and adopt.is_ours(noted) and noted.identity not in strays:
             strays.append(noted.identity)
         for process in strays:

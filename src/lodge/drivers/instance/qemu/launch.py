@@ -156,6 +156,7 @@ class Launcher:
         # A guest that switches itself off leaves its process waiting, so that this is known even
         # when it happens while no daemon watches; the daemon then ends the process.
         await running.session.execute("set-action", {"shutdown": "pause"})
+        _lock_folder(running.handle)
         if saved is not None:
             await self._load(running, saved)
         await running.session.execute("cont")
@@ -212,6 +213,17 @@ def _prepare_folders(plan: InstancePlan) -> None:
     rotate(qemu_log)
 
 
+def _lock_folder(handle: QemuHandle) -> None:
+    """Take the run folder from QEMU, which has made its sockets by now and answers.
+
+    Nothing of the guest has run yet. From here on a QEMU that its guest takes over can put no
+    link, pipe or deep tree in the place of what the daemon opens or removes there. The group
+    keeps the number of the user, by which a daemon that lost its note finds the process.
+    """
+    os.chmod(handle.folder, 0o700)
+    os.chown(handle.folder, os.geteuid(), handle.uid)
+
+
 def _opened(opened: ExitStack, open_port: Callable[[], int] | None) -> int:
     if open_port is None:
         raise InstanceStartError("a nic has no port to open", hint="")
@@ -233,5 +245,6 @@ def _open_vsock(opened: ExitStack, uid: int) -> Vsock | None:
 def _user(uid: int, accelerator: str) -> ProcessUser | None:
     if uid == os.geteuid():
         return None
+    # The group with the user's own number lets it pass through to its state folder.
     groups = kvm_groups() if accelerator == "kvm" else ()
-    return ProcessUser(uid, GUEST_GID, groups)
+    return ProcessUser(uid, GUEST_GID, (uid, *groups))

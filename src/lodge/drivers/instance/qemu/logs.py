@@ -91,7 +91,7 @@ def rotate(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> bool:
             return False
         _age(path)
         with full_disk_told(path):
-            _copy_and_empty(handle, path.with_name(f"{path.name}.1"))
+            _copy_and_empty(handle, path.with_name(f"{path.name}.1"), 2 * limit_bytes)
     finally:
         os.close(handle)
     return True
@@ -104,17 +104,20 @@ def _age(path: Path) -> None:
             younger.rename(path.with_name(f"{path.name}.{age + 1}"))
 
 
-def _copy_and_empty(handle: int, target: Path) -> None:
+def _copy_and_empty(handle: int, target: Path, most_bytes: int) -> None:
+    """Copy at most the last ``most_bytes``: a guest may have printed for days with no daemon."""
     target.unlink(missing_ok=True)
     copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600)
     try:
-        offset = 0
-        while True:
+        end = os.fstat(handle).st_size
+        offset = begin = max(0, end - most_bytes)
+        # The bound holds also for a guest that prints faster than this copies.
+        while offset - begin <= 2 * most_bytes:
             chunk = os.pread(handle, _CHUNK, offset)
             if not chunk:
-                os.ftruncate(handle, 0)
-                return
+                break
             offset += os.write(copy, chunk)
+        os.ftruncate(handle, 0)
     except OSError:
         target.unlink()
         raise
