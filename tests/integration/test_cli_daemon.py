@@ -92,7 +92,7 @@ def test_a_life_of_an_instance_from_the_command_line(house: House, tmp_path: Pat
     assert "web1 is running" in house.good("launch", "small", "web1", "--memory", "256MiB")
     listed = house.good("list", "--columns", "name,state,memory", "--format", "csv")
     assert listed == "name,state,memory\nweb1,running,256\n"
-    assert house.good("exec", "web1", "--", "cat", stdin=b"to and fro") == "to and fro"
+    assert house.good("exec", "web1", "--", "cat", stdin=b"there and back") == "there and back"
     assert house.run("exec", "web1", "--", "false").returncode == 1
     house.good("push", "-", "web1:/tmp/x", stdin=b"kept")
     assert house.good("pull", "web1:/tmp/x", "-") == "kept"

@@ -154,6 +154,12 @@ class Served:
             await self._runner.shutdown()
             await self._runner.cleanup()
             self._runner = None
+        # A refused handshake is no connection yet: nobody but the loop knows its socket.
+        selector: Any = self._loop._selector  # type: ignore[attr-defined]
+        for _ in range(1000):
+            if len(selector.get_map()) <= 1:
+                return
+            await asyncio.sleep(0.005)
 
 
 @contextmanager

@@ -180,8 +180,19 @@ class AsyncDoor:
         if self.address.is_local:
             return True
         if self.address.fingerprint is not None:
-            return aiohttp.Fingerprint(bytes.fromhex(self.address.fingerprint))
+            return _Pin(bytes.fromhex(self.address.fingerprint))
         return tls_context(self.address)
+
+
+class _Pin(aiohttp.Fingerprint):
+    """Cut the connection to a wrong server off: a polite TLS goodbye would outlive the loop."""
+
+    def check(self, transport: asyncio.Transport) -> None:
+        try:
+            super().check(transport)
+        except aiohttp.ServerFingerprintMismatch:
+            asyncio.get_running_loop().call_soon(transport.abort)
+            raise
 
 
 class _failures_told:  # noqa: N801 (reads as a sentence after "with")

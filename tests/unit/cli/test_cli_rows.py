@@ -66,7 +66,7 @@ def test_rows_are_sorted_and_those_without_a_value_come_last(keys: str, names: s
 
 def test_unknown_columns_are_refused_with_those_that_exist() -> None:
     with pytest.raises(FilterError) as refused:
-        choose_columns(COLUMNS, "name,nam", ROWS)
+        choose_columns(COLUMNS, "name,nome", ROWS)
     assert "name, memory, tags, ok" in refused.value.hint
 
 
