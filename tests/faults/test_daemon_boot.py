@@ -353,7 +353,7 @@ def test_many_instances_are_adopted_at_a_time_but_not_all(house: House) -> None:
     async def after(life: Life) -> None:
         slow = life.driver.faults = Slow()
         await life.parts.boot.adopt_all()
-        assert 8 <= slow.most_busy <= 32
+        assert 8 <= slow.most_busy <= 32 + 3  # loops of the daemon look around meanwhile
         assert set(states(life).values()) == {"running"}
 
     play(house, before, after)
