@@ -79,7 +79,7 @@ def test_a_pipe_or_a_link_in_the_place_of_a_log_is_refused_at_once(
 ) -> None:
     log = log_path(tmp_path, "serial")
     make(log)  # type: ignore[operator]
-    with pytest.raises(OSError, match="No such device|symbolic links"):
+    with pytest.raises(OSError, match=r"No such device|symbolic links"):
         prepare_log(log, uid=os.geteuid())
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
 from qemu.qmp.message import Message
 
+from lodge.base.units import MIB
 from lodge.base.world import World
 from lodge.drivers.instance.errors import DriverRefusedError, DriverTimeoutError, HandleLostError
 from lodge.drivers.instance.qemu.peer import connect_to
@@ -25,6 +26,8 @@ _CONNECT_POLL_S: Final = 0.002
 _FIRST_RETRY_S: Final = 0.05
 _LONGEST_RETRY_S: Final = 5.0
 _FAREWELL_LIMIT_S: Final = 1.0
+_LONGEST_LINE_BYTES: Final = MIB
+"""QEMU's longest answers here have some KiB; JSON takes up to forty times its size in memory."""
 
 _WIRE_FAULTS: Final = (
     QMPError,
@@ -185,6 +188,7 @@ class QmpSession:
     async def _connect(self) -> bool:
         """Try once; false when nobody there speaks QMP."""
         client = QMPClient()  # one that failed to connect cannot be used again
+        client.readbuflen = _LONGEST_LINE_BYTES
         # A filter that answers False sees every event while the library keeps none: its own
         # listeners remember all events for ever.
         client.events.event_filter = self._hear

@@ -6,6 +6,8 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from lodge.base.units import MIB, format_size
 from lodge.base.world import World
 from lodge.drivers.instance.contract import ExecOutcome
@@ -23,6 +25,18 @@ _FIRST_POLL_S: Final = 0.003
 _LONGEST_POLL_S: Final = 0.25
 _KILL_LIMIT_S: Final = 2.0
 _PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class _ExecStatus(msgspec.Struct, frozen=True, rename="kebab"):
+    """The answer to ``guest-exec-status`` (QEMU 7.2, qga/qapi-schema.json)."""
+
+    exited: bool
+    exitcode: int | None = None
+    signal: int | None = None
+    out_data: str | None = None
+    err_data: str | None = None
+    out_truncated: bool = False
+    err_truncated: bool = False
 
 
 async def execute(
@@ -84,7 +98,7 @@ def _request(
 async def _ended(channel: AgentChannel, world: World, pid: int) -> Mapping[str, Any]:
     pause = _FIRST_POLL_S
     while True:
-        status = await channel.call("guest-exec-status", {"pid": pid})
+        status = await channel.call("guest-exec-status", {"pid": pid}, shape=_ExecStatus)
         if not isinstance(status, dict):
             raise AgentError("the guest agent told no status")
         if status.get("exited") is True:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from lodge.base.units import KIB
 from lodge.base.world import World
 from lodge.drivers.instance.errors import AgentError, AgentMissingError, GuestCommandTimeoutError
-from lodge.drivers.instance.qemu.agent.channel import AgentChannel
+from lodge.drivers.instance.qemu.agent.channel import AgentChannel, shown
 from lodge.drivers.instance.qemu.agent.execute import execute
 
 __all__ = ["read_file", "write_file"]
@@ -121,5 +121,5 @@ async def _put(channel: AgentChannel, opened: object, data: bytes) -> int:
 async def _tool(channel: AgentChannel, world: World, *command: str) -> None:
     ended = await execute(channel, world, command, timeout_s=_TOOL_LIMIT_S)
     if ended.exit_status != 0:
-        said = ended.stderr.decode(errors="replace").strip()
+        said = shown(ended.stderr.decode(errors="replace"))
         raise AgentError(f"{' '.join(command)} failed in the guest: {said}", where=command[-1])
