@@ -68,9 +68,12 @@ def built(recipe: str) -> tuple[Path, BuiltImage]:
         if not (folder / _FACTS).exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o755)
-            result = asyncio.run(
-                load_builder(recipe, RealWorld()).build(recipe, folder, lambda *_: None)
-            )
+            before = os.umask(0o077)  # as the daemon has it
+            try:
+                builder = load_builder(recipe, RealWorld())
+                result = asyncio.run(builder.build(recipe, folder, lambda *_: None))
+            finally:
+                os.umask(before)
             kept = {path for path in _files(result).values() if path is not None}
             for path in folder.iterdir():
                 if path not in kept:

@@ -36,6 +36,10 @@ _ENVIRONMENT = {
     "HOME": "/root",
 }
 _TAIL_BYTES = 4000
+
+# The daemon's own files are private unless a mode says otherwise; what programs make (the root
+# file system of an image above all) has the modes those programs mean.
+_CHILD_UMASK = 0o022
 _REAP_POLL_S = 0.001
 _NOT_YET = -1
 
@@ -105,6 +109,7 @@ async def run(
         stderr=subprocess.PIPE,
         env={**_ENVIRONMENT, **(environment or {})},
         cwd=cwd,
+        umask=_CHILD_UMASK,
         start_new_session=True,
     )
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lodge.drivers.builder.debian.options import ALWAYS_MASKED
 from lodge.drivers.builder.errors import BuildFailedError
+from lodge.drivers.builder.modes import open_folders
 from lodge.drivers.builder.sources import without_password
 
 __all__ = ["finish_tree", "lay_overlay"]
@@ -54,6 +55,7 @@ def lay_overlay(folder: Path) -> None:
     units = folder / "etc/systemd/system"
     for unit in ALWAYS_MASKED:
         (units / unit).symlink_to("/dev/null")
+    open_folders(folder)
 
 
 def _write(root: Path, name: str, text: str) -> None:
@@ -63,6 +65,7 @@ def _write(root: Path, name: str, text: str) -> None:
         raise BuildFailedError(f"{name} would be written outside the image")
     path.unlink(missing_ok=True)
     path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
 
 
 def finish_tree(root: Path, settings: list[str]) -> None:

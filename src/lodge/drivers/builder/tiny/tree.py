@@ -7,6 +7,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from lodge.drivers.builder.errors import BuildFailedError
+from lodge.drivers.builder.modes import open_folders
 from lodge.system import process
 
 __all__ = ["lay_tree"]
@@ -40,6 +41,7 @@ async def lay_tree(root: Path, packages: Path, modules: Sequence[Path]) -> None:
         await _add_program(root, packages, packages / "usr/sbin" / program)
     _add_modules(root, modules)
     _add_own_files(root)
+    open_folders(root)
     (root / "root").chmod(0o700)
     (root / "root/.ssh").chmod(0o700)
     (root / "tmp").chmod(0o1777)
@@ -90,6 +92,8 @@ def _add_modules(root: Path, modules: Sequence[Path]) -> None:
         shutil.copyfile(module, root / "lib/modules/m" / module.name)
     names = "".join(f"{module.name}\n" for module in modules)
     (root / "lib/modules/order").write_text(names, encoding="ascii")
+    for path in (root / "lib/modules").rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _add_own_files(root: Path) -> None:
