@@ -36,7 +36,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(argv: Sequence[str]) -> DaemonSettings:
-    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value}
+    parsed = vars(_parser().parse_args(argv)).items()
+    given = {name: value for name, value in parsed if value is not None}
     config_file = Path(given.get("config_file", _CONFIG_FILE))
     return read_settings(config_file, given)
 
