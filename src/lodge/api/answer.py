@@ -27,6 +27,7 @@ from lodge.api.replies import (
 )
 from lodge.api.route import ListQuery
 from lodge.api.statuses import status_of, status_of_facts
+from lodge.api.veil import Veil
 from lodge.base.errors import LodgeError, UnauthenticatedError
 from lodge.model.requests import TaskAnswer
 from lodge.model.task import Task, TaskState
@@ -59,6 +60,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._caches: dict[str, ItemCache] = {}
+        self._veil = Veil()
 
     async def answer(self, call: Call, reply: Reply) -> web.StreamResponse:
         """Turn a reply into a response."""
@@ -68,14 +70,14 @@ class Answers:
             case ListReply():
                 return self._list(call, reply)
             case TaskReply():
-                return await _task(call, reply.task)
+                return await self._task(call, reply.task)
             case FlowReply():
                 return await _flow(call, reply)
             case _:
                 return _raw(call, reply)
 
     def _one(self, call: Call, reply: JsonReply) -> web.Response:
-        data = encode(reply.value)
+        data = encode(self._veil.over(reply.value, call.scope))
         trace = call.actor.trace
         if call.route.method != "GET":
             response = _json(data, reply.status, trace)
@@ -96,9 +98,11 @@ class Answers:
     def _list(self, call: Call, reply: ListReply) -> web.Response:
         listing = call.route.listing or Listing(object)
         query: ListQuery = call.query
+        # Before filters and orders see them: those would answer questions about hidden texts.
+        items = self._veil.over_all(reply.items, call.scope)
         cut = cut_page(
             listing,
-            reply.items,
+            items,
             filter_text=query.filter,
             sort=query.sort,
             limit=query.limit,
@@ -108,6 +112,18 @@ class Answers:
         facts = {"total": cut.total, "next": cut.next, "revision": call.services.revision()}
         data = b'{"items":%b,%b' % (cache.encode_all(cut.items), encode(facts)[1:])
         return _json(data, HTTPStatus.OK, call.actor.trace)
+
+    async def _task(self, call: Call, task: Task) -> web.Response:
+        """Answer with a task: finished when the caller waited for it, else as it is now."""
+        task = self._veil.over(await wait_for_task(call, task, call.query.wait), call.scope)
+        trace = call.actor.trace
+        if task.state in (TaskState.FAILED, TaskState.CANCELLED):
+            return _failed(task, trace)
+        is_done = task.state is TaskState.DONE
+        answer = TaskAnswer(task=task, result=task.result)
+        response = _json(encode(answer), HTTPStatus.OK if is_done else HTTPStatus.ACCEPTED, trace)
+        response.headers["Location"] = f"/v1/tasks/{task.id}"
+        return response
 
 
 def _raw(
@@ -143,19 +159,6 @@ def _attachment(filename: str) -> dict[str, str]:
         "Content-Type": "application/octet-stream",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(filename, safe='')}",
     }
-
-
-async def _task(call: Call, task: Task) -> web.Response:
-    """Answer with a task: finished when the caller waited for it, else as it is now."""
-    task = await wait_for_task(call, task, call.query.wait)
-    trace = call.actor.trace
-    if task.state in (TaskState.FAILED, TaskState.CANCELLED):
-        return _failed(task, trace)
-    is_done = task.state is TaskState.DONE
-    answer = TaskAnswer(task=task, result=task.result)
-    response = _json(encode(answer), HTTPStatus.OK if is_done else HTTPStatus.ACCEPTED, trace)
-    response.headers["Location"] = f"/v1/tasks/{task.id}"
-    return response
 
 
 async def wait_for_task(call: Call, task: Task, wait_s: float) -> Task:

@@ -163,7 +163,7 @@ def _headers(route: Route) -> list[_Schema]:
         text = "a key of your choice: the same request with the same key starts one task only"
         headers.append(("Idempotency-Key", text, r"^[!-9;-~]{1,128}$"))
     if route.answer is Answer.EVENTS:
-        headers.append(("Last-Event-ID", "where a stream goes on", "^[0-9]{1,18}$"))
+        headers.append(("Last-Event-ID", "the last id seen; wins over `since`", "^[0-9]{1,18}$"))
     if route.method == "GET" and route.answer is Answer.JSON:
         headers.append(("If-None-Match", "the `ETag` held: `304` when nothing changed", ""))
     return [

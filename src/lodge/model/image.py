@@ -76,7 +76,7 @@ class ImageAdd(Spec, frozen=True, kw_only=True):
 
     source: str
     alias: str | None = None
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None = None
     format: ImageFormat | None = None
     description: Annotated[str, Meta(max_length=1024)] = ""
 

@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 
-CpuModel = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._,=+-]{0,127}$")]
+CpuModel = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._,=+-]{0,127}$(?!\n)")]
 """A QEMU CPU model with its flags, or ``auto``."""
 
-Tag = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Tag = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$(?!\n)")]
 """A word that groups instances."""
 
 
@@ -95,7 +95,7 @@ class CpuSpec(Spec, frozen=True, kw_only=True):
 class DiskSpec(Spec, frozen=True, kw_only=True):
     """A disk device; it points to a volume. ``size_bytes`` null: as large as the volume is."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,14}$(?!\n)")]
     pool: str
     volume: str
     bus: DiskBus = DiskBus.VIRTIO
@@ -105,9 +105,9 @@ class DiskSpec(Spec, frozen=True, kw_only=True):
 class NicSpec(Spec, frozen=True, kw_only=True):
     """A network device; it points to a network. MAC and addresses are filled in at creation."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,14}$(?!\n)")]
     network: str
-    mac: Annotated[str, Meta(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")] | None = None
+    mac: Annotated[str, Meta(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$(?!\n)")] | None = None
     ipv4: str | None = None
     ipv6: str | None = None
 

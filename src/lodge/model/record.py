@@ -1,4 +1,7 @@
-"""What all records share: frozen, typed, strict about unknown fields."""
+r"""What all records share: frozen, typed, strict about unknown fields.
+
+Patterns of texts end with ``$(?!\n)``: ``$`` alone also matches before a final newline.
+"""
 
 import msgspec
 

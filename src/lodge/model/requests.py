@@ -20,6 +20,7 @@ from lodge.model.record import Record, Spec
 from lodge.model.task import Task
 
 __all__ = [
+    "Base64",
     "ExecRequest",
     "ExecResult",
     "InstanceChange",
@@ -29,6 +30,12 @@ __all__ = [
     "ShutdownRequest",
     "TaskAnswer",
 ]
+
+
+Base64 = Annotated[
+    str, Meta(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$(?!\n)")
+]
+"""Bytes as text (RFC 4648, section 4), with padding."""
 
 
 class InstanceCreate(Spec, frozen=True, kw_only=True):
@@ -96,7 +103,7 @@ class ExecRequest(Spec, frozen=True, kw_only=True):
 
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
     environment: dict[str, str] = {}
-    stdin: str | None = None
+    stdin: Base64 | None = None
     timeout_s: Annotated[float, Meta(gt=0, le=86400)] = 3600.0
 
 

@@ -44,11 +44,11 @@ async def show_events(call: Call) -> Reply:
     query: EventQuery = call.query
     keep = compile_filter(Event, query.filter)
     events = call.services.events
+    resumed = _resume_from(call)
     if "text/event-stream" in call.request.headers.get("Accept", ""):
-        since = _resume_from(call)
-        start = events.last if since is None else since
+        start = events.last if resumed is None else resumed
         return SentReply(await stream_events(call, start, keep))
-    since = query.since or 0
+    since = resumed or 0
     found = events.since(since)
     page = [event for event in found if keep is None or keep(event)][: query.limit]
     is_cut = len(page) == query.limit
@@ -59,7 +59,7 @@ async def show_events(call: Call) -> Reply:
 
 
 def _resume_from(call: Call) -> int | None:
-    """Return the last id a stream's reader has seen; the header of a reconnect wins."""
+    """Return the last id a reader has seen; the header that a reconnect sends wins."""
     text = call.request.headers.get("Last-Event-ID")
     if text is None:
         since: int | None = call.query.since

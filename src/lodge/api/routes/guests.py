@@ -25,6 +25,9 @@ _GuestPath = Annotated[
 ]
 
 
+_Mode = Annotated[str, Meta(pattern=r"^[0-7]{3,4}$(?!\n)", description="permissions, octal: 0644")]
+
+
 class FileQuery(Spec, frozen=True, kw_only=True):
     """Which file."""
 
@@ -35,9 +38,7 @@ class FileWriteQuery(Spec, frozen=True, kw_only=True):
     """Which file, and with which permissions."""
 
     path: _GuestPath
-    mode: (
-        Annotated[str, Meta(pattern="^[0-7]{3,4}$", description="permissions, octal: 0644")] | None
-    ) = None
+    mode: _Mode | None = None
 
 
 class LogQuery(Spec, frozen=True, kw_only=True):

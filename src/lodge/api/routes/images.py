@@ -35,14 +35,17 @@ async def show_image(call: Call) -> Reply:
 
 
 async def add_image(call: Call) -> Reply:
-    """Fetch one; a file of the host only for those who may read all of the host anyway."""
+    """Fetch one; only what the catalogue names is for everybody who may write.
+
+    The daemon reads files as root, and fetches addresses from the host's own place in the network:
+    who may name any of them could bring home what was meant for the host alone.
+    """
     request: ImageAdd = call.body
-    is_remote = request.source.lower().startswith(("http://", "https://"))
-    if "/" in request.source and not is_remote and call.scope is not Scope.ADMIN:
+    if "/" in request.source and call.scope is not Scope.ADMIN:
         raise ScopeTooSmallError(
-            f"{request.source[:200]!r} is a file of the host: that needs scope admin",
+            f"{request.source[:200]!r} is not a name of the catalogue: that needs scope admin",
             where="source",
-            hint="upload the file instead, or ask an administrator",
+            hint="download the file and upload it, or ask an administrator",
         )
     return TaskReply(await call.services.images.add(call.body, call.actor))
 
@@ -107,7 +110,7 @@ ROUTES = (
         path="/images",
         name="images.add",
         scope=Scope.WRITE,
-        summary="Fetch an image from a URL, the catalogue, or a file on the host",
+        summary="Fetch an image from the catalogue, or, with scope admin, from a URL or a file",
         handler=add_image,
         answer=Answer.TASK,
         query=TaskQuery,
