@@ -12,7 +12,7 @@ __all__ = ["reference"]
 _BEGINNING = """\
 # The command line
 
-Made from the code by `docs/cli_reference.py`; do not edit.
+Made from the code by `make docs`; do not edit.
 
 `lodge COMMAND --help` shows the same. Results go to standard output; progress, questions, hints
 and failures to standard error, so that output can always be piped.
