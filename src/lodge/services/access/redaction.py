@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["redact"]
+__all__ = ["SECRET_FIELDS", "redact"]
 
-_SECRET_FIELDS = frozenset(
+SECRET_FIELDS = frozenset(
     {
         "environment",
         "network_config",
@@ -25,6 +25,8 @@ _SECRET_FIELDS = frozenset(
         "vendor_data",
     }
 )
+"""Names of fields whose texts may hold secrets."""
+
 _URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/?#@\s]*@")
 _LONGEST_TEXT = 1024
 _LONGEST_LIST = 64
@@ -51,7 +53,7 @@ def _walk(value: Any, depth: int) -> Any:
 
 
 def _field(name: str, value: Any, depth: int) -> Any:
-    if name not in _SECRET_FIELDS or value is None:
+    if name not in SECRET_FIELDS or value is None:
         return _walk(value, depth + 1)
     if isinstance(value, Mapping):
         return {part: _digest(str(text)) for part, text in value.items()}

@@ -1,10 +1,13 @@
 """Download over http(s) with patience: what breaks off is taken up again where it stopped."""
 
+import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
+from aiohttp import AddrInfoType
 
 from lodge.base.units import MIB, format_size
 from lodge.base.world import World
@@ -20,6 +23,8 @@ from lodge.services.images.transfer import (
 __all__ = ["Fetcher"]
 
 _TEXT_LIMIT_BYTES = MIB
+_METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("fd20:ce::254")})
+"""Where two clouds serve credentials over IPv6, outside of the link-local range."""
 
 T = TypeVar("T")
 
@@ -33,6 +38,7 @@ class Fetcher:
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=_socket_to),
             trust_env=True,
             auto_decompress=False,  # an image is wanted as it is published
             timeout=aiohttp.ClientTimeout(
@@ -105,6 +111,22 @@ class Fetcher:
                         kept_bytes=size(),
                     ) from error
             await self._world.sleep(self._limits.pause_s * 2 ** (failures - 1))
+
+
+def _socket_to(address: AddrInfoType) -> socket.socket:
+    """Make the socket for one address, whatever name or redirect led to it.
+
+    Link-local addresses are where clouds serve a host its own credentials (169.254.169.254); no
+    image ever comes from there.
+    """
+    family, kind, protocol, _name, place = address
+    target = ipaddress.ip_address(str(place[0]).partition("%")[0])
+    target = getattr(target, "ipv4_mapped", None) or target
+    if target.is_link_local or target.is_multicast or target in _METADATA:
+        raise DownloadRefusedError(
+            f"{target} is not an address from which images are fetched", where=str(target)
+        )
+    return socket.socket(family, kind, protocol)
 
 
 def _words(error: BaseException) -> str:
