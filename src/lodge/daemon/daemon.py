@@ -37,6 +37,8 @@ class Daemon:
         self._api: ApiServer | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
+        self._is_serving = False
+        self._pid_file = settings.run_dir / "lodged.pid"
         if point := os.environ.get(KILL_AT):
             self._parts.engine.kill_points = lambda here: _die_at(point, here)
 
@@ -64,7 +66,8 @@ class Daemon:
         await self.take_over()
         self._api = ApiServer(self._parts.services, await self._api_settings(), self._world)
         await self._api.start()
-        write_whole(self._settings.run_dir / "lodged.pid", f"{os.getpid()}\n".encode(), mode=0o644)
+        self._is_serving = True
+        write_whole(self._pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
         self.watch()
 
     async def take_over(self) -> None:
@@ -154,7 +157,8 @@ class Daemon:
         await self._parts.instance_driver.close()
         await self._parts.network_driver.close()
         await self._store.close()
-        (self._settings.run_dir / "lodged.pid").unlink(missing_ok=True)
+        if self._is_serving:  # else the file may be of another daemon, which took the socket first
+            self._pid_file.unlink(missing_ok=True)
 
 
 def _die_at(point: str, here: str) -> None:
