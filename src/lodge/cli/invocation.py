@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,23 @@ if TYPE_CHECKING:
     from lodge.client.address import Address
     from lodge.client.blocking import PlainClient
 
-__all__ = ["Invocation"]
+__all__ = ["Invocation", "harmless_text"]
+
+
+_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t\x1b"}
+
+
+def harmless_text(text: str) -> str:
+    r"""Take out what could drive a terminal, except line breaks, tabs and colours.
+
+    Records hold words of guests: a crashed QEMU's last ones, an agent's refusal. JSON leaves the
+    control characters from U+007F to U+009F as they are, CSV all of them.
+
+    >>> harmless_text("\x1b[1mname\x1b[0m \x1b]0;owned\x07\x1b[2J\x9b2J")
+    '\x1b[1mname\x1b[0m ]0;owned[2J2J'
+    """
+    text = text.translate(_CONTROLS)
+    return re.sub(r"\x1b(?!\[[0-9;]*m)", "", text) if "\x1b" in text else text
 
 
 class Invocation:
@@ -105,12 +122,12 @@ class Invocation:
         return Style(is_coloured=is_coloured)
 
     def say(self, text: str) -> None:
-        """Write a result."""
-        print(text, file=self.out)
+        """Write a result: as it is into a pipe or file, and what does no harm on a terminal."""
+        print(harmless_text(text) if self.out.isatty() else text, file=self.out)
 
     def tell(self, text: str) -> None:
         """Write something beside the result."""
-        print(text, file=self.err, flush=True)
+        print(harmless_text(text), file=self.err, flush=True)
 
     def ask(self, question: str) -> bool:
         """Ask a person; everything but yes is no."""

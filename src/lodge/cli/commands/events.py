@@ -85,7 +85,8 @@ def _follow(invocation: Invocation, args: Namespace) -> int:
             continue
         is_plain = args.format in ("table", "csv")
         text = event_line(event) if is_plain else json.dumps(event, ensure_ascii=False)
-        print(text, file=invocation.out, flush=True)
+        invocation.say(text)
+        invocation.out.flush()
     return 0
 
 
