@@ -11,7 +11,7 @@ if [ -x "$lodge" ] && [ -d /var/lib/lodge ]; then
         "$lodge" delete --force --yes "$name"
     done
     for network in $("$lodge" network list --columns name --format csv | tail -n +2); do
-        "$lodge" network delete --yes "$network"
+        "$lodge" network delete "$network"
     done
     packaging/daemon.sh stop
 fi

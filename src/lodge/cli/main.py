@@ -119,9 +119,8 @@ def _first_word(words: Sequence[str], place: int) -> int:
 
 
 def _unknown(word: str, known: Sequence[str], prog: str) -> UsageError:
-    guess = nearest(word, known) or SYNONYMS.get(word)
-    if guess not in known:
-        guess = None
+    synonym = SYNONYMS.get(word)
+    guess = synonym if synonym in known else nearest(word, known)
     hint = f"did you mean: {prog} {guess}?" if guess else f"see: {prog} --help"
     said = f"there is no command {prog} {word}" if word else "no command given"
     return UsageError(said, hint=hint)

@@ -9,7 +9,7 @@ class RecipeNotFoundError(NotFoundError):
     """No builder knows a recipe of that name."""
 
     code = "recipe_not_found"
-    hint_text = "list the recipes with: lodge image list --catalogue"
+    hint_text = "list the recipes with: lodge image catalogue"
 
 
 class BuildFailedError(UnavailableError):
