@@ -90,7 +90,7 @@ def test_keys_of_a_json_object_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "nmae=x",
+        "xname=x",
         "name",
         "=x",
         "name=x,",

@@ -20,7 +20,7 @@ MALFORMED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("GET", "/v1/instances/%C0%AF", {}, 400, "malformed_path"),
     ("PUT", "/v1/instances", {}, 405, "method_not_allowed"),
     ("PROPFIND", "/v1/instances", {}, 405, "method_not_allowed"),
-    ("GET", "/v1/instances?limt=1", {}, 400, "invalid_query"),
+    ("GET", "/v1/instances?xlimit=1", {}, 400, "invalid_query"),
     ("GET", "/v1/instances?filter=x=1", {}, 400, "invalid_filter"),
     ("GET", "/v1/instances?sort=x", {}, 400, "invalid_sort"),
     ("GET", "/v1/instances?cursor=x", {}, 400, "invalid_cursor"),
