@@ -85,7 +85,8 @@ def test_the_converter_gives_up_every_right_before_it_reads_a_byte() -> None:
     facts = DiskFacts(ImageFormat.VMDK, 1 << 30, 1 << 20)
     argv = convert_argv(facts, ConversionLimits(memory_bytes=1 << 30, time_s=60))
     assert argv == [
-        *("unshare", "--net", "--"),
+        *("setpriv", "--pdeathsig", "KILL", "--"),
+        *("unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--"),
         *("setpriv", "--reuid", "599998", "--regid", "599998", "--clear-groups"),
         *("--no-new-privs", "--pdeathsig", "KILL", "--"),
         *("prlimit", "--as=1073741824", "--fsize=2164260864", "--cpu=60", "--core=0"),

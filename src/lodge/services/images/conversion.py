@@ -7,6 +7,7 @@ own, without network, with bounded memory, time and output, and what it wrote is
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,12 +78,15 @@ def convert_argv(facts: DiskFacts, limits: ConversionLimits) -> list[str]:
     """Build the command, to be run in the folder that holds ``source``; pure.
 
     The format is always told, never guessed by the program; names are relative, because its user
-    cannot pass through the folders above.
+    cannot pass through the folders above. It is the first of its own process namespace: whatever it
+    started dies with it (pid_namespaces(7)), so nobody is left who could change its work after it
+    was looked at; and it dies with the daemon.
     """
     user = str(CONVERTER_UID)
     largest_file = facts.virtual_bytes + facts.virtual_bytes // 64 + GIB
     return [
-        *("unshare", "--net", "--"),
+        *("setpriv", "--pdeathsig", "KILL", "--"),
+        *("unshare", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--"),
         *("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"),
         *("--pdeathsig", "KILL", "--"),
         *("prlimit", f"--as={limits.memory_bytes}", f"--fsize={largest_file}"),
@@ -125,7 +129,7 @@ class Converter:
         target = work / "disk.qcow2"
         target.unlink(missing_ok=True)
         for path in (work / "source", work):
-            os.chown(path, CONVERTER_UID, CONVERTER_UID)
+            os.chown(path, CONVERTER_UID, CONVERTER_UID, follow_symlinks=False)
         follower = asyncio.create_task(self._follow(target, tell))
         try:
             await process.run(
@@ -141,6 +145,7 @@ class Converter:
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
+            os.chown(work, os.geteuid(), os.getegid())  # from here on nothing in it changes names
         # Nothing that program wrote is believed either, should a file have taken it over.
         await asyncio.to_thread(
             inspect_untrusted,
@@ -148,12 +153,13 @@ class Converter:
             ImageFormat.QCOW2,
             max_virtual_bytes=self._limits.virtual_bytes,
         )
+        os.chown(target, os.geteuid(), os.getegid(), follow_symlinks=False)
         return target
 
     async def _follow(self, target: Path, tell: Callable[[int], None]) -> None:
         while True:
             await self._world.sleep(_POLL_S)
-            if target.exists():
+            with suppress(FileNotFoundError):
                 tell(target.lstat().st_size)
 
 

@@ -144,7 +144,7 @@ class ImageLibrary:
         """Rename a whole folder into place, so that it is there completely or not at all."""
         shutil.rmtree(target, ignore_errors=True)  # left by a daemon that died before the record
         for path in (files, *files.iterdir()):
-            os.chown(path, 0, GUEST_GID)
+            os.chown(path, 0, GUEST_GID, follow_symlinks=False)
             path.chmod(_FOLDER_MODE if path == files else _FILE_MODE)
         sync_folder(files)
         files.rename(target)
