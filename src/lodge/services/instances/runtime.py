@@ -20,7 +20,7 @@ from lodge.services.instances.planner import Planner
 from lodge.services.instances.registry import InstanceRegistry
 from lodge.services.instances.unbroken import unbroken
 
-__all__ = ["AT_REST", "Runtime"]
+__all__ = ["AT_REST", "Runtime", "addresses"]
 
 _LOG = logging.getLogger(__name__)
 
