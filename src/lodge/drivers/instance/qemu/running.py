@@ -10,6 +10,7 @@ from lodge.base.world import World
 from lodge.drivers.instance.contract import Ended, Signal
 from lodge.drivers.instance.errors import DriverRefusedError, DriverTimeoutError
 from lodge.drivers.instance.qemu.agent.channel import AgentChannel
+from lodge.drivers.instance.qemu.allowance import Allowance
 from lodge.drivers.instance.qemu.console import RECENT_BYTES, ConsoleHub
 from lodge.drivers.instance.qemu.events import (
     AgentPort,
@@ -32,6 +33,8 @@ _QUIT_LIMIT_S: Final = 1.0
 _FLUSH_LIMIT_S: Final = 10.0
 _LAST_WORDS_BYTES: Final = 2000
 _ROTATE_EVERY_BYTES: Final = 256 * 1024
+_SIGNALS_AT_ONCE: Final = 40
+_SIGNALS_PER_S: Final = 2.0
 
 _UNANSWERED = (DriverTimeoutError, DriverRefusedError)
 
@@ -80,6 +83,8 @@ class Running:
         self._errands: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
         self._unrotated_bytes = 0
+        self._world = world
+        self._allowance = Allowance(burst=_SIGNALS_AT_ONCE, per_s=_SIGNALS_PER_S)
 
     def is_alive(self) -> bool:
         """Whether its process still runs."""
@@ -208,6 +213,10 @@ class Running:
         self._say(signal, facts)
 
     def _say(self, signal: Signal, facts: Mapping[str, Any]) -> None:
+        # A guest that resets itself in a loop must not fill the event log and the daemon's queue.
+        # What is left out here is seen by the next look at the instance; its end is always told.
+        if not self._allowance.take(self._world.monotonic()):
+            return
         # Through the loop: a listener's mistake must not break the connection that is being read.
         asyncio.get_running_loop().call_soon(self._tell, self.instance_id, signal, facts)
 
