@@ -85,16 +85,22 @@ class InstanceBoot:
         if self._marker.read_bytes() == _STARTING:
             await self._start_at_boot()
             write_whole(self._marker, _UP, mode=0o600)
-        self._tell_given_up()
-
-    def _tell_given_up(self) -> None:
-        """Show which instances an earlier daemon gave up on; its reasons died with it."""
         for record in self._runtime.registry.all():
-            is_missed = record.handle is None and record.wanted in (Power.RUNNING, Power.PAUSED)
-            status = self._runtime.registry.status(record.id)
-            if is_missed and not status.reason and not self._tasks.active(_target(record)):
-                reason = "it should run, but does not, and an earlier daemon gave it up"
-                self._runtime.note(record.id, crash_count=1, reason=reason)
+            if _is_missed(record):
+                await self._tell_given_up(record)
+
+    async def _tell_given_up(self, record: Instance) -> None:
+        """Show that an earlier daemon gave an instance up, whose reason died with it.
+
+        Tasks that were carried on may start it yet, so they are waited for.
+        """
+        for task_id in self._tasks.active(_target(record)):
+            await self._tasks.wait(task_id)
+        current = self._runtime.registry.by_id(record.id)
+        has_reason = bool(self._runtime.registry.status(record.id).reason)
+        if current is not None and _is_missed(current) and not has_reason:
+            reason = "it should run, but does not, and an earlier daemon gave it up"
+            self._runtime.note(record.id, crash_count=1, reason=reason)
 
     async def _start_at_boot(self) -> None:
         """Start one after the other; one that was stopped or started meanwhile is left alone."""
@@ -122,6 +128,10 @@ class InstanceBoot:
             await work
         except LodgeError as error:
             _LOG.error("instance %s after the daemon's start: %s", record.name, error.message)
+
+
+def _is_missed(record: Instance) -> bool:
+    return record.handle is None and record.wanted in (Power.RUNNING, Power.PAUSED)
 
 
 def _target(record: Instance) -> str:

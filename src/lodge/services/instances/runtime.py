@@ -20,7 +20,7 @@ from lodge.services.instances.planner import Planner
 from lodge.services.instances.registry import InstanceRegistry
 from lodge.services.instances.unbroken import unbroken
 
-__all__ = ["AT_REST", "Runtime", "addresses"]
+__all__ = ["AT_REST", "Runtime"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class Runtime:
             power=seen.power,
             observed_at=self.world.now(),
             started_at=seen.started_at,
-            addresses=addresses(record) if runs else (),
+            addresses=_addresses(record) if runs else (),
             agent_answers=seen.agent_answers,
             crash_count=before.crash_count,
             reason=before.reason if keeps_reason else seen.reason,
@@ -190,7 +190,7 @@ class Runtime:
         return status
 
 
-def addresses(record: Instance) -> tuple[str, ...]:
+def _addresses(record: Instance) -> tuple[str, ...]:
     """List the addresses reserved for its nics, IPv4 first."""
     fours = [nic.ipv4 for nic in record.spec.nics if nic.ipv4]
     sixes = [nic.ipv6 for nic in record.spec.nics if nic.ipv6]
