@@ -277,6 +277,7 @@ def test_an_end_that_nobody_told_is_found_by_looking_around(house: House) -> Non
         (life.run_dir("web") / "fake.json").unlink()
         await life._until(lambda: life.view("web").status.crash_count == 1)
         await until(life, "web", "running")
+        await life.quiet()
         assert await wrongs(life) == []
 
     play(house, scene)

@@ -25,8 +25,6 @@ MIB = 1 << 20
 class BrokenError(UnavailableError):
     """A driver was told to fail."""
 
-    code = "told_to_stumble"
-
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
