@@ -380,7 +380,10 @@ def test_its_process_is_nobody_elses(folder: Path) -> None:
             assert facts["Uid"].split() == [str(plan.uid)] * 4
             assert facts["Gid"].split() == [str(GUEST_GID)] * 4
             assert facts["Groups"].split() == [str(plan.uid)]  # the group of its own number
-            assert facts["CapEff"] == "0000000000000000"
+            assert {facts[f"Cap{kind}"] for kind in ("Eff", "Prm", "Inh", "Bnd")} == {"0" * 16}
+            assert facts["NoNewPrivs"] == "1"
+            assert os.readlink(proc / "ns/net") != os.readlink("/proc/self/ns/net")
+            assert (proc / "net/dev").read_text().count(":") == 1  # a loopback that is down
             assert facts["Seccomp"] == "2"
             assert f"/{PREFIX}/one" in (proc / "cgroup").read_text()
             own = {os.readlink(link) for link in (proc / "fd").iterdir()}

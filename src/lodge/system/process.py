@@ -149,15 +149,20 @@ def spawn_detached(
 ) -> ProcessIdentity:
     """Start a program that outlives the daemon.
 
-    It gets its own session, ``log`` for its output, ``pass_fds`` and no other descriptor.
+    It gets its own session, ``log`` for its output, ``pass_fds`` and no other descriptor. With a
+    ``user`` it is alone as well: no capabilities, none to be gained, and namespaces of its own for
+    the network (without even a loopback) and for System V IPC; it reaches the world only through
+    its descriptors and through sockets that have a path.
 
     Raises:
         ProgramMissingError: it is not installed.
     """
-    program = find_program(str(argv[0]))
+    words = [str(find_program(str(argv[0]))), *(str(part) for part in argv[1:])]
+    if user is not None:
+        words = [*_alone_as(user), *words]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [program, *(str(part) for part in argv[1:])],
+            words,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -165,14 +170,22 @@ def spawn_detached(
             cwd="/",
             pass_fds=tuple(pass_fds),
             start_new_session=True,
-            user=None if user is None else user.uid,
-            group=None if user is None else user.gid,
-            extra_groups=None if user is None else list(user.groups),
         )
     identity = identify(process.pid)
     process.returncode = 0  # wait_gone() reaps it; Popen must not warn about it
     # A child that ended at once is a zombie until it is reaped, so it can be identified still.
     return identity or ProcessIdentity(process.pid, -1)
+
+
+def _alone_as(user: ProcessUser) -> list[str]:
+    """Return the words before a program; each of them becomes the next, so the pid stays."""
+    groups = ",".join(str(group) for group in user.groups)
+    return [
+        *(str(find_program("unshare")), "--net", "--ipc", "--"),
+        *("setpriv", "--reuid", str(user.uid), "--regid", str(user.gid)),
+        *(("--groups", groups) if groups else ("--clear-groups",)),
+        *("--no-new-privs", "--inh-caps", "-all", "--bounding-set", "-all", "--"),
+    ]
 
 
 def _stat_fields(pid: int) -> list[str] | None:
