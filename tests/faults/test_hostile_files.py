@@ -106,4 +106,11 @@ def test_the_daemons_own_socket_is_not_taken_for_a_guests_screen(tmp_path: Path)
         os.chown(run_dir, *owner)
         with pytest.raises(UntrustedFileError):
             asyncio.run(connect_untrusted(run_dir / "vnc.sock"))
+    os.chown(run_dir / "vnc.sock", UID, UID)  # as QEMU would have made it
+
+    async def connect() -> None:
+        _, writer = await connect_untrusted(run_dir / "vnc.sock")
+        writer.close()
+
+    asyncio.run(connect())
     listener.close()

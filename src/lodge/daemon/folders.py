@@ -43,7 +43,7 @@ def make_folders(settings: DaemonSettings) -> None:
         for folder in private:
             make_folder(folder, mode=0o700)
         images = state / "images"
-        make_folder(images, mode=0o750)
+        make_folder(images, mode=0o710)
         os.chown(images, 0, GUEST_GID)
     except OSError as error:
         words = os.strerror(error.errno or errno.EIO)

@@ -59,7 +59,7 @@ def test_a_downloaded_image_has_a_record_files_and_an_alias(tmp_path: Path) -> N
         }
         facts, folder = file.stat(), file.parent.stat()
         assert (facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)) == (0, GUEST_GID, 0o640)
-        assert (folder.st_gid, stat.S_IMODE(folder.st_mode)) == (GUEST_GID, 0o750)
+        assert (folder.st_gid, stat.S_IMODE(folder.st_mode)) == (GUEST_GID, 0o710)
         assert house.leftovers() == house.parts() == []
 
     in_house(tmp_path, scenario)

@@ -26,7 +26,7 @@ from lodge.system.identity import GUEST_GID
 __all__ = ["ImageLibrary"]
 
 _WRITE_ATTEMPTS = 20
-_FOLDER_MODE, _FILE_MODE, _PRIVATE_MODE = 0o750, 0o640, 0o700
+_FOLDER_MODE, _FILE_MODE, _PRIVATE_MODE = 0o710, 0o640, 0o700
 _USERS_NAMED = 10
 
 Change = Callable[[dict[str, Image]], None]
