@@ -15,6 +15,7 @@ pid() { # the daemon's pid, if that process really is a lodged
 case ${1:-} in
 start)
     if p=$(pid); then echo "lodged runs already (pid $p)"; exit 0; fi
+    umask 077 # the log names guests and callers
     mkdir -p "$(dirname "$log")"
     # setsid and no inherited descriptors: the daemon must outlive this terminal.
     setsid .venv/bin/lodged < /dev/null >> "$log" 2>&1 &

@@ -45,7 +45,8 @@ until .venv/bin/python packaging/answers.py "http://$address/"; do
         echo "error: no answer after $waited s; see: lodge logs $name" >&2
         exit 1
     fi
-    printf '\r  %3d s, the guest says: %.60s' "$waited" "$("$lodge" logs "$name" --tail 300 2>/dev/null | tr -d '\r' | grep -v '^ *$' | tail -n 1)"
+    # What a guest prints must not reach this terminal as it is: it could drive it.
+    printf '\r  %3d s, the guest says: %.60s' "$waited" "$("$lodge" logs "$name" --tail 300 2>/dev/null | LC_ALL=C tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1)"
     sleep 2
 done
 printf '\r%80s\r' ''
