@@ -25,7 +25,6 @@ _OPEN = frozenset(
         HTTPStatus.NOT_FOUND,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.CONFLICT,
-        HTTPStatus.NOT_IMPLEMENTED,
     }
 )
 _HEADERS = {

@@ -9,6 +9,8 @@ from lodge.base.errors import Category, LodgeError
 
 __all__ = ["STATUS_BY_CATEGORY", "STATUS_BY_CODE", "status_of", "status_of_facts"]
 
+# 5xx means that something is broken here. A host that cannot do something, or has no room for it,
+# works as it should: the category in the body tells these apart from other refusals.
 STATUS_BY_CATEGORY: Mapping[Category, HTTPStatus] = MappingProxyType(
     {
         Category.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -18,8 +20,8 @@ STATUS_BY_CATEGORY: Mapping[Category, HTTPStatus] = MappingProxyType(
         Category.PRECONDITION: HTTPStatus.PRECONDITION_FAILED,
         Category.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
         Category.DENIED: HTTPStatus.FORBIDDEN,
-        Category.LIMIT: HTTPStatus.INSUFFICIENT_STORAGE,
-        Category.UNSUPPORTED: HTTPStatus.NOT_IMPLEMENTED,
+        Category.LIMIT: HTTPStatus.CONFLICT,
+        Category.UNSUPPORTED: HTTPStatus.UNPROCESSABLE_ENTITY,
         Category.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
         Category.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     }

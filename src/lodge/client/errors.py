@@ -212,11 +212,9 @@ _BY_STATUS = {
     413: Category.INVALID,
     415: Category.INVALID,
     422: Category.INVALID,
-    501: Category.UNSUPPORTED,
     502: Category.UNAVAILABLE,
     503: Category.UNAVAILABLE,
     504: Category.UNAVAILABLE,
-    507: Category.LIMIT,
 }
 
 

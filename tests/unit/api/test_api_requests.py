@@ -217,7 +217,7 @@ def test_a_failed_task_that_was_waited_for_answers_with_its_own_error() -> None:
             error = LimitError("no room", needed_bytes=5).as_dict()
             lab.tasks.end("t000001", TaskState.FAILED, error)
             status, body = await waiting
-            assert (status, body["error"]) == (507, error)
+            assert (status, body["error"]) == (409, error)
             assert body["task"]["id"] == "t000001"
 
     asyncio.run(scenario())

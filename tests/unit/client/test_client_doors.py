@@ -190,7 +190,7 @@ def test_half_a_download_is_never_taken_for_the_whole(api: CannedApi, ask: Ask) 
 
 
 def test_a_refused_download_raises_the_daemons_error(api: CannedApi, ask: Ask) -> None:
-    api.on("GET", "/v1/images/x/file", Failure("pool_full", "limit", status=507))
+    api.on("GET", "/v1/images/x/file", Failure("pool_full", "limit", status=409))
     with pytest.raises(LimitError):
         ask("images", "download", "x")
 
