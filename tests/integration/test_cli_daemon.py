@@ -102,10 +102,10 @@ def test_a_life_of_an_instance_from_the_command_line(house: House, tmp_path: Pat
     assert "shut down" in house.good("shutdown", "web1")
     house.good("set", "web1", "cpus=3", "protected=yes")
     assert house.good("list", "--columns", "cpus", "--format", "csv") == "cpus\n3\n"
-    assert house.run("delete", "web1").returncode == 4
+    assert house.run("delete", "web1", "--yes").returncode == 4
     house.good("set", "web1", "protected=no")
     house.good("rename", "web1", "shop")
-    assert house.good("delete", "shop") == "shop: deleted\n"
+    assert house.good("delete", "shop", "--yes") == "shop: deleted\n"
     assert house.run("show", "shop").returncode == 3
 
 

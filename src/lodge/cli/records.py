@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lodge.cli.confirming import add_yes_option, confirm
 from lodge.cli.details import Facts, Field, field_facts, show_records
 from lodge.cli.listing import add_listing_options, show_rows
 from lodge.cli.parallel import each_name
@@ -110,14 +111,20 @@ def change_each(  # noqa: PLR0913 (a verb has that many traits)
     doing: str,
     done: str,
     example: str,
+    question: str | None = None,
 ) -> Command:
-    """Make a command that does one thing to several names."""
+    """Make a command that does one thing to several names; ``question``: what it asks before."""
 
     def add(parser: Parser) -> None:
         parser.add_argument("name", metavar=metavar, nargs="+", help="which ones")
+        if question is not None:
+            add_yes_option(parser)
         add_wait_options(parser)
 
     def run(invocation: Invocation, args: Namespace) -> int:
+        if question is not None:
+            confirm(invocation, args, question.format(", ".join(args.name)))
+
         def act(each: str) -> Mapping[str, Any]:
             return carry_out(
                 invocation,

@@ -161,17 +161,25 @@ def test_a_setting_is_sent_as_the_api_names_it(desk: Desk) -> None:
 
 def test_delete_asks_the_daemon_to_stop_first_only_when_forced(desk: Desk) -> None:
     desk.api.on("DELETE", "/v1/instances/web1", records.answer())
-    assert desk.run("delete", "web1", "--force").out == "web1: deleted\n"
+    assert desk.run("delete", "web1", "--force", "--yes").out == "web1: deleted\n"
     assert only(desk, "DELETE", "/v1/instances/web1").query["force"] == "true"
     desk.api.asked.clear()
-    desk.run("delete", "web1")
+    desk.run("delete", "web1", "-y")
     assert "force" not in only(desk, "DELETE", "/v1/instances/web1").query
+
+
+@pytest.mark.parametrize("words", ["delete web1", "volume delete fast/v", "image remove x"])
+def test_data_is_not_destroyed_unasked_where_nobody_can_be_asked(desk: Desk, words: str) -> None:
+    ran = desk.run(*words.split())
+    assert (ran.status, ran.out) == (5, "")
+    assert "add --yes" in ran.err
+    assert desk.api.asked == []
 
 
 def test_deleting_what_runs_hints_at_force(desk: Desk) -> None:
     wrong = Failure("wrong_instance_state", "state", "it is running", hint="lodge show web1")
     desk.api.on("DELETE", "/v1/instances/web1", wrong)
-    ran = desk.run("delete", "web1")
+    ran = desk.run("delete", "web1", "-y")
     assert "lodge delete web1 --force" in ran.err
 
 
@@ -197,7 +205,7 @@ CHANGES: list[tuple[str, str, str, Any, str]] = [
         {"source": "debian-12", "alias": "d", "sha256": None, "format": None, "description": ""},
         "the image is ready",
     ),
-    ("image remove x", "DELETE", "images/x", None, "x: removed"),
+    ("image remove x --yes", "DELETE", "images/x", None, "x: removed"),
     (
         "volume create fast/v --size 1GiB",
         "POST",
@@ -212,7 +220,7 @@ CHANGES: list[tuple[str, str, str, Any, str]] = [
         {"size_bytes": 2 << 30},
         "default/v: 2 GiB",
     ),
-    ("volume delete fast/v", "DELETE", "pools/fast/volumes/v", None, "fast/v: deleted"),
+    ("volume delete fast/v --yes", "DELETE", "pools/fast/volumes/v", None, "fast/v: deleted"),
     (
         "pool create p --path /x --guard 1GiB",
         "POST",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lodge.base.errors import StateError
 from lodge.base.units import parse_mib
-from lodge.cli.errors import AbortedError, UsageError
+from lodge.cli.confirming import add_yes_option, confirm
+from lodge.cli.errors import UsageError
 from lodge.cli.parallel import each_name
 from lodge.cli.parser import Command, nearest
 from lodge.cli.waiting import add_wait_options, carry_out
@@ -146,7 +147,7 @@ def _rename(invocation: Invocation, args: Namespace) -> int:
 def _add_delete(parser: Parser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="+", help="which instances")
     parser.add_argument("--force", action="store_true", help="stop running ones first")
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    add_yes_option(parser)
     add_wait_options(parser)
 
 
@@ -162,10 +163,8 @@ def _force_hinted(name: str) -> Iterator[None]:
 
 
 def _delete(invocation: Invocation, args: Namespace) -> int:
-    if not args.yes and invocation.is_interactive:
-        what = f"{len(args.name)} instances" if len(args.name) > 1 else "instance"
-        if not invocation.ask(f"Delete {what} {', '.join(args.name)} and all data on the disks?"):
-            raise AbortedError("nothing was deleted", hint="answer y, or add --yes")
+    what = f"{len(args.name)} instances" if len(args.name) > 1 else "instance"
+    confirm(invocation, args, f"Delete {what} {', '.join(args.name)} and all data on the disks?")
 
     def act(name: str) -> Mapping[str, Any]:
         with _force_hinted(name):

@@ -307,5 +307,6 @@ COMMANDS = (
         doing="Removing",
         done="removed",
         example="lodge image remove old-server",
+        question="Remove {} for good?",
     ),
 )

@@ -155,5 +155,6 @@ COMMANDS = (
         doing="Deleting",
         done="deleted",
         example="lodge volume delete data",
+        question="Delete {} and all data on it?",
     ),
 )
