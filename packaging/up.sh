@@ -32,7 +32,7 @@ if "$lodge" show "$name" > /dev/null 2>&1; then
     if [ "$state" = running ]; then echo "Instance $name: runs"; else "$lodge" start "$name"; changed=1; fi
 else
     sed "s|@SSH_KEY@|$(cat "$key.pub")|" packaging/web1.yaml > ".run/$name.yaml"
-    "$lodge" launch "$image" "$name" --cloud-init ".run/$name.yaml" --memory 1GiB --start-at-boot
+    "$lodge" launch "$image" "$name" --cloud-init ".run/$name.yaml" --memory 1GiB --start-at-boot --wait 0
     changed=1
 fi
 

@@ -8,6 +8,7 @@ import canned_records as records
 import pytest
 from canned_api import Asked, Failure
 from command_desk import Desk
+from msgspec import structs
 
 from lodge.model.instance import InstanceState
 from lodge.model.task import Progress, Step, StepState, TaskState
@@ -89,12 +90,39 @@ def test_a_dry_run_says_that_nothing_was_changed(desk: Desk) -> None:
     assert only(desk, "POST", "/v1/instances").query == {"dry_run": "true"}
 
 
-def test_launch_can_wait_for_an_address(desk: Desk) -> None:
+def booting(desk: Desk, *views: Any) -> None:
     desk.api.on("POST", "/v1/instances", records.answer())
-    early = records.stopped("web1")
-    desk.api.on("GET", "/v1/instances/web1", early, early, records.instance())
-    ran = desk.run(*["launch", "debian-12", "web1", "--wait"])
-    assert ran.out == "web1 is running at 10.17.0.12\n"
+    desk.api.on("GET", "/v1/instances/web1", *views)
+    image = records.instance().spec.image
+    desk.api.on("GET", f"/v1/images/{image}", {"fingerprint": image, "has_agent": True})
+
+
+def silent() -> Any:
+    view = records.instance()
+    return structs.replace(view, status=structs.replace(view.status, agent_answers=False))
+
+
+def test_launch_waits_until_the_guest_is_really_there(desk: Desk) -> None:
+    booting(desk, silent(), silent(), records.instance())
+    ran = desk.run(*["launch", "debian-12", "web1"])
+    assert (ran.status, ran.out) == (0, "web1 is running at 10.17.0.12\n")
+    assert "waiting for the guest's agent" in ran.err
+    assert len(desk.api.calls("GET", "/v1/instances/web1")) == 3
+
+
+def test_a_guest_that_takes_longer_is_no_error(desk: Desk) -> None:
+    booting(desk, silent())
+    ran = desk.run(*["launch", "debian-12", "web1", "--wait", "0.01"])
+    assert (ran.status, ran.out) == (0, "web1 is running at 10.17.0.12\n")
+    assert "did not answer within 0.01 s" in ran.err
+
+
+def test_an_image_without_agent_is_not_waited_for(desk: Desk) -> None:
+    booting(desk, silent())
+    image = records.instance().spec.image
+    desk.api.on("GET", f"/v1/images/{image}", {"fingerprint": image, "has_agent": False})
+    ran = desk.run(*["launch", "tiny", "web1"])
+    assert (ran.status, ran.err) == (0, "")
 
 
 def test_without_waiting_the_task_is_all_that_is_printed(desk: Desk) -> None:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-READY_S = 600.0
+GUEST_S = 120.0
+"""A Debian guest without hardware acceleration needs 40 to 90 s to its agent."""
+
+_LOOK_S = 0.5
 
 
 def _add(parser: Parser) -> None:
@@ -32,7 +35,13 @@ def _add(parser: Parser) -> None:
     _add_machine(parser)
     how = parser.add_argument_group("how it is done")
     how.add_argument("--no-start", action="store_true", help="create it, do not start it")
-    how.add_argument("--wait", action="store_true", help="wait until the guest has an address, too")
+    how.add_argument(
+        "--wait",
+        type=float,
+        default=GUEST_S,
+        metavar="SECONDS",
+        help="at most for the guest's agent, once it runs; 0: do not (120)",
+    )
     how.add_argument("--dry-run", action="store_true", help="check everything, change nothing")
     add_wait_options(parser)
 
@@ -161,8 +170,8 @@ def _run(invocation: Invocation, args: Namespace) -> int:
         invocation.say(task["id"])
         return 0
     view = instances.get(args.name)
-    if args.wait and not args.no_start:
-        view = _await_address(invocation, args)
+    if not args.no_start and args.wait > 0 and _has_agent(invocation, view):
+        view = _await_agent(invocation, args, view)
     if args.format == "json":
         from lodge.cli.formats import to_json
 
@@ -182,23 +191,53 @@ def _tell(invocation: Invocation, view: Any) -> None:
         invocation.tell(f"start it with: lodge start {view['name']}")
 
 
-def _await_address(invocation: Invocation, args: Namespace) -> Any:
-    """Look until the guest was seen with an address; Ctrl-C and the limit leave it running."""
-    from lodge.cli.commands.instances import first_address
-    from lodge.client.errors import WaitTimeoutError
+def _has_agent(invocation: Invocation, view: Any) -> bool:
+    """Whether the guest will tell when it is there; an image that is gone promises nothing."""
+    from lodge.base.errors import LodgeError
 
-    limit_s = args.wait_timeout or READY_S
-    deadline = time.monotonic() + limit_s
-    while True:
-        view = invocation.client.instances.get(args.name)
-        if first_address(view):
-            return view
-        if time.monotonic() > deadline:
-            raise WaitTimeoutError(
-                f"{args.name} runs, but has no address after {limit_s:g} s",
-                hint=f"look at what it does: lodge logs {args.name}",
-            )
-        time.sleep(0.5)
+    image = view["spec"].get("image")
+    if not image:
+        return False
+    try:
+        return bool(invocation.client.images.get(image).get("has_agent"))
+    except LodgeError:
+        return False
+
+
+def _await_agent(invocation: Invocation, args: Namespace, view: Any) -> Any:
+    """Look until the guest's agent answers; the limit and Ctrl-C leave it running, unharmed."""
+    from lodge.cli.progress import ProgressLine
+
+    line = ProgressLine(
+        invocation.err, f"Launching {args.name}", is_terminal=invocation.err.isatty()
+    )
+    began = time.monotonic()
+    try:
+        while view["state"] == "running" and not view["status"]["agent_answers"]:
+            waited_s = time.monotonic() - began
+            if waited_s > args.wait:
+                line.clear()
+                invocation.tell(
+                    f"the guest's agent did not answer within {args.wait:g} s; it may still be"
+                    f" starting: lodge logs {args.name}"
+                )
+                break
+            line.show(_waiting(waited_s), invocation.now())
+            time.sleep(_LOOK_S)
+            view = invocation.client.instances.get(args.name)
+    except KeyboardInterrupt:
+        line.clear()
+        invocation.tell(f"stopped waiting; {args.name} goes on")
+    finally:
+        line.clear()
+    return view
+
+
+def _waiting(waited_s: float) -> dict[str, Any]:
+    """Put the waiting as a task's step, as progress lines are made of them."""
+    progress = {"done": int(waited_s), "unit": "s"}
+    step = {"name": "waiting for the guest's agent", "state": "running", "progress": progress}
+    return {"state": "running", "steps": [step]}
 
 
 COMMANDS = (
