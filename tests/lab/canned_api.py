@@ -120,6 +120,8 @@ class Served:
         self._socket_path = socket_path
         self._tls = tls
         self._loop = asyncio.new_event_loop()
+        self._made: list[Any] = []
+        self._keep_account()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._runner: web.ServerRunner | None = None
@@ -135,7 +137,22 @@ class Served:
         self.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        for transport in self._made:
+            # A client killed while it connects can leave one that no loop will ever close.
+            if transport._sock is not None:
+                transport._sock.close()
+                transport._sock = None
         self._loop.close()
+
+    def _keep_account(self) -> None:
+        loop: Any = self._loop
+        make = loop._make_socket_transport
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            self._made.append(make(*args, **kwargs))
+            return self._made[-1]
+
+        loop._make_socket_transport = noted
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -154,12 +171,15 @@ class Served:
             await self._runner.shutdown()
             await self._runner.cleanup()
             self._runner = None
-        # A refused handshake is no connection yet: nobody but the loop knows its socket.
-        selector: Any = self._loop._selector  # type: ignore[attr-defined]
-        for _ in range(1000):
-            if len(selector.get_map()) <= 1:
-                return
-            await asyncio.sleep(0.005)
+        # What was accepted but is no connection yet is known to the loop alone.
+        transports: Any = self._loop._transports  # type: ignore[attr-defined]
+        quiet = 0
+        while quiet < 4:
+            left = [each for each in transports.values() if each._sock is not None]
+            for each in left:
+                each.abort()
+            quiet = 0 if left else quiet + 1
+            await asyncio.sleep(0.001)
 
 
 @contextmanager

@@ -82,5 +82,6 @@ _KINDS: dict[str, Callable[[Any, float], str]] = {
     "age": lambda value, now: duration(now - float(value)),
     "until": lambda value, now: _until(float(value), now),
     "seconds": lambda value, _now: duration(float(value)),
+    "percent": lambda value, _now: f"{value} %",
     "short": lambda value, _now: str(value)[:12],
 }

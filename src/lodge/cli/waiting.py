@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lodge.cli.errors import InterruptedWaitError
@@ -58,6 +62,29 @@ def carry_out(
     return await_task(invocation, task["id"], title, timeout_s=args.wait_timeout, is_quiet=is_quiet)
 
 
+@contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Note every Ctrl-C of a block, so that none is lost.
+
+    Its exception may come while a library loads or something is cleaned up, where CPython and
+    extension modules drop exceptions; who waits looks into the list as well.
+    """
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # only the main thread gets signals
+        return
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def await_task(
     invocation: Invocation,
     task_id: str,
@@ -77,13 +104,16 @@ def await_task(
     line = ProgressLine(invocation.err, title, is_terminal=invocation.err.isatty())
 
     def show(task: Mapping[str, Any]) -> None:
+        if interrupts:
+            raise KeyboardInterrupt
         if task["state"] in ("running", "undoing", "queued"):
             line.show(task, invocation.now())
 
     try:
-        task: Mapping[str, Any] = invocation.client.tasks.wait(
-            task_id, timeout_s=timeout_s, progress=None if is_quiet else show
-        )
+        with _noted_interrupts() as interrupts:
+            task: Mapping[str, Any] = invocation.client.tasks.wait(
+                task_id, timeout_s=timeout_s, progress=None if is_quiet else show
+            )
         return task
     except KeyboardInterrupt:
         line.clear()

@@ -76,11 +76,10 @@ class BlockingDoor:
 
     def download(self, call: Call[Any], /) -> Iterator[bytes]:
         """Hand out an answer's bytes as they arrive; the request is sent at the first one."""
-        link, head, body = self._exchange(call, call.headers)
-        with link:
-            if head.status >= 400:
-                raise error_from_answer(head.status, _joined(body))
-            yield from _told(body)
+        with self._exchange(call, call.headers) as exchange:
+            if exchange.head.status >= 400:
+                raise error_from_answer(exchange.head.status, _joined(_told(exchange.body)))
+            yield from _told(exchange.body)
 
     def subscribe(self, subscription: Subscription[Any], /) -> Iterator[Any]:
         """Follow a stream, taking it up again where it broke."""
@@ -125,24 +124,19 @@ class BlockingDoor:
             attempt += 1
 
     def _once(self, call: Call[Any], headers: Mapping[str, str]) -> bytes:
-        link, head, body = self._exchange(call, headers)
-        with link:
-            content = _joined(_told(body))
-        if head.status >= 400:
-            raise error_from_answer(head.status, content)
+        with self._exchange(call, headers) as exchange:
+            content = _joined(_told(exchange.body))
+        if exchange.head.status >= 400:
+            raise error_from_answer(exchange.head.status, content)
         return content
 
-    def _exchange(
-        self, call: Call[Any], own: Mapping[str, str]
-    ) -> tuple[socket.socket, Head, Iterator[bytes]]:
+    def _exchange(self, call: Call[Any], own: Mapping[str, str]) -> _Exchange:
         link = open_connection(self.address, timeout_s=self.timeout_s)
         try:
             link.settimeout(self.timeout_s + call.timeout_s)
             with suppress(BrokenPipeError, ConnectionResetError):
                 self._write(link, call, own)  # who refuses a body closes early; the answer says why
-            reader = link.makefile("rb")
-            head = read_head(reader)
-            return link, head, read_body(reader, head, call.method)
+            return _Exchange(link, call.method)
         except OSError as error:
             link.close()
             raise _broken(error) from error
@@ -169,6 +163,33 @@ class BlockingDoor:
         link.sendall(request_head(call.method, call.target, headers) + (body or b""))
         if body is None and call.octets is not None:
             _upload(link, call.octets)
+
+
+class _Exchange:
+    """An answer under way: its head, and its body while the connection is open.
+
+    Everything is closed by hand: what the collector closes swallows a Ctrl-C that comes meanwhile
+    (``iobase_finalize`` in CPython's ``Modules/_io/iobase.c`` drops every exception).
+    """
+
+    __slots__ = ("_link", "_reader", "body", "head")
+
+    def __init__(self, link: socket.socket, method: str) -> None:
+        self._link = link
+        self._reader = link.makefile("rb")
+        try:
+            self.head: Head = read_head(self._reader)
+        except BaseException:
+            self._reader.close()
+            raise
+        self.body = read_body(self._reader, self.head, method)
+
+    def __enter__(self) -> _Exchange:
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._reader.close()
+        self._link.close()
 
 
 def _upload(link: socket.socket, octets: Any) -> None:

@@ -13,7 +13,6 @@ from lodge.cli.index import ENTRIES, SYNONYMS
 from lodge.cli.main import find_command
 from lodge.cli.overview import commands_of
 from lodge.cli.parser import Command, make_parser
-from lodge.cli.reference import reference
 
 ALL = [command for word in ENTRIES for command in commands_of(word)]
 
@@ -239,8 +238,3 @@ def test_no_server_room_is_loaded(desk: Desk, words: str) -> None:
         for m in loaded
         if m.split(".")[:1] == ["lodge"] and m.split(".")[1:2][:1] and m.split(".")[1] in ROOMS
     ]
-
-
-def test_the_reference_page_is_what_the_commands_say() -> None:
-    page = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
-    assert page.read_text(encoding="utf-8") == reference()

@@ -41,7 +41,7 @@ _FIELDS = (
     ("Total", "usage.total_bytes", "bytes"),
     ("Volumes take", "usage.allocated_bytes", "bytes"),
     ("Volumes may grow to", "usage.promised_bytes", "bytes"),
-    ("Warns at", "warn_percent", "text"),
+    ("Warns at", "warn_percent", "percent"),
     ("Pauses guests below", "guard_bytes", "bytes"),
     ("Path", "path", "text"),
     ("Description", "description", "text"),
