@@ -18,6 +18,11 @@ ROUTER_TABLE = "lodge"
 _ICMP = 1
 _ICMPV6 = 58
 
+_HOSTS_OWN = ("ip daddr 169.254.0.0/16", "ip6 daddr { fd00:ec2::254, fd20:ce::254 }")
+"""Link-local is not for routers (RFC 3927, 2.7), yet Linux forwards it: behind it clouds give a
+host its credentials, which must not become its guests'. Over IPv6 two clouds use other addresses.
+The router itself may ask there: some clouds serve DNS at the same address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cables:
@@ -66,6 +71,7 @@ def render_router_rules(subnets: Subnets, cables: Cables) -> str:
     """
     forward = ["ct state established,related accept", "ct state invalid drop"]
     if not subnets.is_isolated:
+        forward += [f'iifname "{BRIDGE}" {target} drop' for target in _HOSTS_OWN]
         forward += [
             f'iifname "{BRIDGE}" oifname "{UPLINK}" {family} saddr {gateway.network} accept'
             for family, gateway in (("ip", subnets.ipv4), ("ip6", subnets.ipv6))
