@@ -10,6 +10,10 @@ if [ -x "$lodge" ] && [ -d /var/lib/lodge ]; then
         "$lodge" set "$name" protected=no > /dev/null
         "$lodge" delete --force --yes "$name"
     done
+    # A network that a profile names is kept; the built-in profile cannot be deleted itself.
+    for profile in $("$lodge" profile list --columns name --format csv | tail -n +2); do
+        "$lodge" profile set "$profile" networks=
+    done
     for network in $("$lodge" network list --columns name --format csv | tail -n +2); do
         "$lodge" network delete "$network"
     done

@@ -137,7 +137,14 @@ async def storage(
         registry = PoolRegistry(life.store, factory)
         images = FolderOfImages(Records(life.store, "images/", Image), folder / "images")
         places = PoolFolders(state / "pools", (state, folder / "run"))
-        pools = Pools(registry, life.engine, life.events, world, places)
+        pools = Pools(
+            registry,
+            life.engine,
+            life.events,
+            world,
+            places,
+            other_users=lambda name: ["profiles/shop"] if name == "shop" else [],
+        )
         volume_registry = VolumeRegistry(registry, images, life.events, world)
         yield StorageLab(
             life=life,

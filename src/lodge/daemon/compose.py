@@ -98,12 +98,20 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
     network_driver = _network_driver(ground)
     images = _images(ground)
     pool_registry = PoolRegistry(store, storage_driver)
+    profiles = Profiles(store, world, events)
     resources = Resources(
         images=images,
-        pools=_pools(ground, pool_registry),
+        pools=_pools(ground, pool_registry, profiles),
         volumes=Volumes(VolumeRegistry(pool_registry, images, events, world), engine),
-        networks=Networks(store, engine, network_driver, world, events=events),
-        profiles=Profiles(store, world, events),
+        networks=Networks(
+            store,
+            engine,
+            network_driver,
+            world,
+            other_users=profiles.with_network,
+            events=events,
+        ),
+        profiles=profiles,
     )
     runtime = _runtime(ground, resources, instance_driver)
     instances = _instances(ground, resources, runtime)
@@ -210,10 +218,17 @@ def _builder(ground: _Ground, recipe: str) -> ImageBuilder:
     return FakeBuilder(ground.world) if ground.settings.driver == "fake" else builder
 
 
-def _pools(ground: _Ground, registry: PoolRegistry) -> Pools:
+def _pools(ground: _Ground, registry: PoolRegistry, profiles: Profiles) -> Pools:
     state: Path = ground.settings.state_dir
     folders = PoolFolders(
         root=state / "pools",
         reserved=(state / "images", state / "instances", state / "tls", ground.settings.run_dir),
     )
-    return Pools(registry, ground.engine, ground.events, ground.world, folders)
+    return Pools(
+        registry,
+        ground.engine,
+        ground.events,
+        ground.world,
+        folders,
+        other_users=profiles.with_pool,
+    )

@@ -117,6 +117,15 @@ def test_a_folder_with_foreign_files_survives_the_attempt(tmp_path: Path) -> Non
     within(tmp_path, work)
 
 
+def test_a_pool_that_a_profile_names_is_not_deleted(tmp_path: Path) -> None:
+    async def work(lab: StorageLab) -> None:
+        await lab.done(await lab.pools.create(PoolCreate(name="shop", driver="fake"), ACTOR))
+        with pytest.raises(PoolInUseError, match="profiles/shop"):
+            await lab.pools.delete("shop", ACTOR)
+
+    within(tmp_path, work)
+
+
 def test_a_pool_with_volumes_is_not_deleted_and_names_them(tmp_path: Path) -> None:
     async def work(lab: StorageLab) -> None:
         await lab.make_pool()

@@ -113,3 +113,14 @@ def test_a_wrong_name_is_refused(tmp_path: Path, name: str) -> None:
                 await profiles.put(name, ProfileSpec(), ROOT)
 
     asyncio.run(scenario())
+
+
+def test_profiles_tell_which_networks_and_pools_they_name(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with the_profiles(tmp_path) as (profiles, _):
+            await profiles.put("shop", ProfileSpec(networks=("lab",), pool="fast"), ROOT)
+            assert profiles.with_network("lab") == ["profiles/shop"]
+            assert profiles.with_pool("fast") == ["profiles/shop"]
+            assert (profiles.with_network("other"), profiles.with_pool("other")) == ([], [])
+
+    asyncio.run(scenario())

@@ -1,6 +1,6 @@
 """``pool.delete``: an empty pool goes, with its folder if Lodge made it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import ClassVar
@@ -35,9 +35,15 @@ class DeletePool:
     on_crash: ClassVar[OnCrash] = OnCrash.RESUME
     parallel: ClassVar[int] = 2
 
-    def __init__(self, registry: PoolRegistry, events: EventLog) -> None:
+    def __init__(
+        self,
+        registry: PoolRegistry,
+        events: EventLog,
+        other_users: Callable[[str], Sequence[str]],
+    ) -> None:
         self._registry = registry
         self._events = events
+        self._other_users = other_users
 
     def target(self, params: DeletePoolParams, /) -> str:
         """The pool."""
@@ -68,6 +74,13 @@ class DeletePool:
                 f"pool {name!r} has {len(names)} volumes: {', '.join(names[:_NAMED_VOLUMES])}",
                 where=f"pools/{name}",
                 volumes=names,
+            )
+        users = self._other_users(name)
+        if users:
+            raise PoolInUseError(
+                f"pool {name!r} is named by {', '.join(users)}",
+                where=f"pools/{name}",
+                hint="change or delete those first",
             )
 
     async def _close(self, params: DeletePoolParams, _context: StepContext) -> None:

@@ -1,6 +1,6 @@
 """Pools as everybody else sees them: list, get, create, delete, usage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,16 @@ class PoolFolders:
     reserved: Sequence[Path]
 
 
+def _nobody(_name: str) -> Sequence[str]:
+    return ()
+
+
 class Pools:
-    """Storage pools by name."""
+    """Storage pools by name.
+
+    ``other_users`` names, for a pool's name, what refers to it beside volumes, such as
+    ``profiles/default``.
+    """
 
     def __init__(
         self,
@@ -42,13 +50,15 @@ class Pools:
         events: EventLog,
         world: World,
         folders: PoolFolders,
+        *,
+        other_users: Callable[[str], Sequence[str]] = _nobody,
     ) -> None:
         self.registry = registry
         self._tasks = tasks
         self._world = world
         self._folders = folders
         tasks.register(CreatePool(registry, events, folders.reserved))
-        tasks.register(DeletePool(registry, events))
+        tasks.register(DeletePool(registry, events, other_users))
 
     def list(self) -> list[Pool]:
         """All pools, by name."""

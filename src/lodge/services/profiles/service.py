@@ -55,6 +55,15 @@ class Profiles:
         """All profiles by name, as ``merge_profiles`` takes them."""
         return {name: profile.spec for name, profile in self._records.items()}
 
+    def with_network(self, network: str) -> Sequence[str]:
+        """Name the profiles whose instances would need this network, as ``profiles/NAME``."""
+        named = self.specs().items()
+        return [f"profiles/{name}" for name, spec in named if network in (spec.networks or ())]
+
+    def with_pool(self, pool: str) -> Sequence[str]:
+        """Name the profiles whose instances would need this pool, as ``profiles/NAME``."""
+        return [f"profiles/{name}" for name, spec in self.specs().items() if spec.pool == pool]
+
     def get(self, name: str, /) -> Profile:
         """One profile.
 
