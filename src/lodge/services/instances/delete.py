@@ -53,7 +53,9 @@ class DeleteInstance:
         record = self._runtime.registry.expect(params.name, params.id)
         if record.spec.is_protected:
             raise InstanceProtectedError(
-                f"instance {params.name!r} is protected", where=f"instances/{params.name}"
+                f"instance {params.name!r} is protected",
+                where=f"instances/{params.name}",
+                hint=f"lift the protection with: lodge set {params.name} protected=no",
             )
         if not params.is_forced:
             status = await self._runtime.look(record.id)

@@ -118,5 +118,8 @@ class Planner:
 
 
 def port_name(record: Instance, nic: NicSpec) -> str:
-    """Name the tap of a nic: at most 15 characters (IFNAMSIZ), unique by the instance's id."""
-    return f"l{record.id[:9]}{nic.name[-4:]}"
+    """Name the tap of a nic: at most 15 characters (IFNAMSIZ).
+
+    Unique by the instance's id, which has twelve, and the nic's place: names of nics may be alike.
+    """
+    return f"l{record.id[:12]}{record.spec.nics.index(nic)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lodge.base.units import GIB, format_size
+from lodge.base.units import GIB, MIB, format_size
 from lodge.model.image import Image
 from lodge.model.instance import (
     BootSpec,
@@ -175,7 +175,8 @@ def check_against_host(spec: InstanceSpec, host: HostSize) -> None:
     """
     if spec.memory_mib > host.memory_mib:
         raise MemoryTooLargeError(
-            f"{spec.memory_mib} MiB is more than the {host.memory_mib} MiB this host has",
+            f"{format_size(spec.memory_mib * MIB)} is more than the"
+            f" {format_size(host.memory_mib * MIB)} this host has",
             where="memory_mib",
             wanted_mib=spec.memory_mib,
             host_mib=host.memory_mib,
