@@ -15,6 +15,7 @@ from lodge.drivers.storage.formats.errors import (
     DiskFileEncryptedError,
     DiskFileError,
     DiskFileMismatchError,
+    DiskFileNotSectorsError,
     DiskFilePartsError,
     DiskFileTooLargeError,
     DiskFileTruncatedError,
@@ -161,10 +162,20 @@ def test_a_raw_disk_that_was_said_to_be_raw_stays_raw(tmp_path: Path) -> None:
     assert (facts.format, facts.virtual_bytes) == (ImageFormat.RAW, 10 * MIB)
 
 
-def test_anything_unknown_is_raw_and_rounded_to_sectors(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"x" * 1000)
+def test_anything_unknown_is_raw(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1024)
     assert detect_format(tmp_path / "a") is ImageFormat.RAW
     assert inspect(tmp_path / "a") == 1024
+
+
+@pytest.mark.parametrize("size", [7, 511, 1000])
+@pytest.mark.parametrize("claimed", [None, ImageFormat.RAW])
+def test_what_is_not_made_of_whole_sectors_is_no_raw_disk(
+    tmp_path: Path, size: int, claimed: ImageFormat | None
+) -> None:
+    (tmp_path / "a").write_bytes(b"x" * size)
+    with pytest.raises(DiskFileNotSectorsError, match=f"{size} bytes"):
+        inspect_untrusted(tmp_path / "a", claimed, max_virtual_bytes=TIB)
 
 
 def test_a_wrong_claim_names_what_was_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 DiskFileError
 |-- DiskFileEmptyError            nothing in it, or not a regular file
+|-- DiskFileNotSectorsError       a raw file that is not made of whole sectors
 |-- DiskFileMismatchError         it is not of the format it was said to be
 |-- DiskFileTruncatedError        its end is missing
 |-- DiskFileCorruptError          its tables contradict themselves or are absurd
@@ -23,6 +24,7 @@ __all__ = [
     "DiskFileEncryptedError",
     "DiskFileError",
     "DiskFileMismatchError",
+    "DiskFileNotSectorsError",
     "DiskFilePartsError",
     "DiskFileTooLargeError",
     "DiskFileTruncatedError",
@@ -41,6 +43,13 @@ class DiskFileEmptyError(DiskFileError):
 
     code = "disk_file_empty"
     hint_text = "name a file that holds a whole disk"
+
+
+class DiskFileNotSectorsError(DiskFileError):
+    """A file without any format's marks is too short, or ends within a sector: no raw disk."""
+
+    code = "disk_file_not_sectors"
+    hint_text = "a raw disk is a whole number of 512-byte sectors; was it cut off, or another file?"
 
 
 class DiskFileMismatchError(DiskFileError):

@@ -15,6 +15,7 @@ from lodge.drivers.storage.formats.errors import (
     DiskFileDataFileError,
     DiskFileEncryptedError,
     DiskFileMismatchError,
+    DiskFileNotSectorsError,
     DiskFileTooLargeError,
 )
 from lodge.drivers.storage.formats.facts import DiskFacts
@@ -26,6 +27,7 @@ from lodge.model.image import ImageFormat
 __all__ = ["detect_format", "inspect_untrusted"]
 
 _HEAD_BYTES = 512
+_SECTOR_BYTES = 512
 
 
 def detect_format(path: Path) -> ImageFormat:
@@ -98,7 +100,12 @@ def _virtual_bytes(file: DiskFile, image_format: ImageFormat, limit_bytes: int) 
         case ImageFormat.VHDX:
             return vhdx.virtual_bytes(file)
         case ImageFormat.RAW:
-            return -(-file.size_bytes // 512) * 512
+            if file.size_bytes % _SECTOR_BYTES:
+                raise DiskFileNotSectorsError(
+                    f"{file.name} has {file.size_bytes} bytes, which is no whole number of sectors",
+                    where=file.name,
+                )
+            return file.size_bytes
 
 
 def _too_large(file: DiskFile, size: int, limit_bytes: int) -> DiskFileTooLargeError:
