@@ -19,8 +19,8 @@ from lodge.model.image import ImageFormat
 from lodge.model.storage import VolumeFormat
 
 
-def run(*argv: str | Path) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+def run(*argv: str | Path, cwd: Path | None = None) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True, cwd=cwd).stdout
 
 
 def qemu_io(path: Path, *commands: str, image_format: str = "qcow2") -> str:
@@ -206,9 +206,9 @@ def test_a_header_that_a_taken_over_guest_rewrote_is_told(
 ) -> None:
     path = made(pool, GIB)
     path.unlink()
-    run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", *options, path, "1G") if (
-        "-b" in options
-    ) else run("qemu-img", "create", "-q", "-f", "qcow2", *options, path, "1G")
+    options = ["-F", "raw", *options] if "-b" in options else options
+    # The data file is made in the working folder.
+    run("qemu-img", "create", "-q", "-f", "qcow2", *options, path, "1G", cwd=tmp_path)
     for asked in (
         pool.volume_files("web"),
         pool.resize_volume("web", size_bytes=2 * GIB),
