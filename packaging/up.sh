@@ -42,7 +42,7 @@ began=$(date +%s)
 until .venv/bin/python packaging/answers.py "http://$address/"; do
     waited=$(($(date +%s) - began))
     if [ "$waited" -gt "${LIMIT:-900}" ]; then
-        echo "error: no answer after $waited s; see: lodge logs $name" >&2
+        echo "error: no answer after $waited s; see: lodge logs $name; inside the guest: lodge exec $name -- systemctl status web" >&2
         exit 1
     fi
     # What a guest prints must not reach this terminal as it is: it could drive it.
