@@ -325,6 +325,7 @@ def test_a_header_rewritten_by_a_taken_over_guest_is_told_and_not_followed(
             for asked in (
                 lab.volumes.files("default", name),
                 lab.volume_registry.grow("default", name, 2 * GIB),
+                lab.volumes.usage("default", name),
             ):
                 with pytest.raises(VolumeTamperedError, match="another base") as refused:
                     await asked
