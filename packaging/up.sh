@@ -59,6 +59,6 @@ The page:    http://$address/
 Log in:      ssh -i $PWD/$key admin@$address
 Console:     lodge console $name        (leave with Ctrl-])
 Stop it:     lodge shutdown $name
-API:         $("$lodge" config get api.url 2>/dev/null || echo "unix socket /run/lodge/lodged.sock")
+API:         $("$lodge" host show | sed -n 's/^API: *//p') and the socket /run/lodge/lodged.sock
 More:        lodge --help
 T

@@ -1,5 +1,6 @@
 """The real command against the real daemon with the fake driver, in a network of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -148,3 +149,31 @@ def test_a_command_that_waits_outlives_the_daemon(house: House, tmp_path: Path) 
         house.good("stop", "web1")
         assert any(b"instance.stopped" in line for line in lines)
         following.terminate()
+
+
+def test_keys_that_reach_nobody_are_warned_of(house: House, tmp_path: Path) -> None:
+    image(house, tmp_path)
+    (tmp_path / "user.yaml").write_text("#cloud-config\nusers: [{name: admin}]\n")
+    (tmp_path / "key.pub").write_text(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjNAVv/RMbaIjGZ9U2jJ/4jY7yDPuzgrjsXkqu5WCDC me\n"
+    )
+    seed = ("--cloud-init", str(tmp_path / "user.yaml"), "--ssh-key", str(tmp_path / "key.pub"))
+    ran = house.run("launch", "small", "web1", "--memory", "256MiB", *seed)
+    assert ran.returncode == 0
+    assert "warning: cloud_init.ssh_keys" in str(ran.stderr)
+    listed = house.good("volume", "list", "--columns", "owner,image", "--format", "csv")
+    assert listed == "owner,image\nweb1,small\n"
+
+
+def test_the_host_tells_where_its_api_is_and_what_the_default_profile_needs_stays(
+    house: House,
+) -> None:
+    shown = house.good("host", "show", "--format", "json")
+    assert json.loads(shown)["api_urls"][0].startswith("https://")
+    assert json.loads(shown)["certificate_fingerprint"]
+    for noun in ("network", "pool"):
+        ran = house.run(noun, "delete", "default")
+        assert ran.returncode == 4
+        assert "profiles/default" in str(ran.stderr)
+    house.good("profile", "set", "default", "networks=", "pool=")
+    assert house.good("network", "delete", "default") == "default: deleted\n"

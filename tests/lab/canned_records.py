@@ -142,7 +142,7 @@ VOLUME = Volume(
     format=VolumeFormat.QCOW2,
     created_at=NOW - 600,
     image="3fa9c2d17e01" + "0" * 52,
-    owner="web1",
+    owner="0a1b2c3d4e5f",
 )
 VOLUME_USAGE = VolumeUsage(virtual_bytes=10 * GIB, allocated_bytes=1 << 20, shared_bytes=GIB)
 NETWORK = Network(
@@ -174,6 +174,8 @@ HOST = Host(
     accelerator_reason="/dev/kvm is missing",
     uptime_s=90000.0,
     load_1m=0.5,
+    api_urls=("https://127.0.0.1:8443",),
+    certificate_fingerprint="SHA256:ab:cd",
 )
 CHECKS = (
     Capability(

@@ -74,6 +74,7 @@ class Parts:
     guard: SpaceGuard
     instance_driver: InstanceDriver
     network_driver: NetworkDriver
+    hosts: Hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
     instances = _instances(ground, resources, runtime)
     watch = InstanceWatch(runtime, engine, events)
     watch.attach(instance_driver)
+    hosts = Hosts([instance_driver], cgroups, settings.state_dir, world, name=settings.host_name)
     services = Services(
         instances=instances,
         images=images,
@@ -124,7 +126,7 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
         volumes=resources.volumes,
         networks=resources.networks,
         profiles=resources.profiles,
-        hosts=Hosts([instance_driver], cgroups, settings.state_dir, world, name=settings.host_name),
+        hosts=hosts,
         access=Access(store, world, events),
         tasks=engine,
         events=events,
@@ -142,6 +144,7 @@ def compose(settings: DaemonSettings, world: World, store: Store) -> Parts:
         guard=SpaceGuard(pool_registry, events, world, guests),
         instance_driver=instance_driver,
         network_driver=network_driver,
+        hosts=hosts,
     )
 
 

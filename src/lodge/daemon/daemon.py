@@ -38,6 +38,7 @@ class Daemon:
         self._loops: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
         self._is_serving = False
+        self._fingerprint = ""
         self._pid_file = settings.run_dir / "lodged.pid"
         if point := os.environ.get(KILL_AT):
             self._parts.engine.kill_points = lambda here: _die_at(point, here)
@@ -66,6 +67,7 @@ class Daemon:
         await self.take_over()
         self._api = ApiServer(self._parts.services, await self._api_settings(), self._world)
         await self._api.start()
+        self._parts.hosts.served_at(self._https(), self._fingerprint)
         self._is_serving = True
         write_whole(self._pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
         self.watch()
@@ -112,6 +114,7 @@ class Daemon:
                 sorted({*names, settings.listen_address}),
                 now=self._world.now(),
             )
+            self._fingerprint = certificate.fingerprint
             _LOG.info("HTTPS certificate fingerprint %s", certificate.fingerprint)
         return ApiSettings(
             socket=settings.socket,
@@ -134,10 +137,15 @@ class Daemon:
 
     def where(self) -> str:
         """Say where the API is."""
-        https = (
-            [f"https://{host}:{port}" for host, port in self._api.addresses] if self._api else []
-        )
-        return ", ".join([f"socket {self._settings.socket}", *https])
+        return ", ".join([f"socket {self._settings.socket}", *self._https()])
+
+    def _https(self) -> list[str]:
+        if self._api is None:
+            return []
+        return [
+            f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+            for host, port in self._api.addresses
+        ]
 
     async def run_until(self, end: asyncio.Event) -> None:
         """Serve until the event is set, or a loop failed."""

@@ -27,7 +27,11 @@ class Capability(Record, frozen=True, kw_only=True):
 
 
 class Host(Record, frozen=True, kw_only=True):
-    """What this machine is: identity, size, and the accelerator proven for VMs."""
+    """What this machine is: identity, size, and the accelerator proven for VMs.
+
+    ``api_urls`` is where the API is served over HTTPS, and ``certificate_fingerprint`` the SHA-256
+    of its certificate that a client compares; both empty where only the socket is served.
+    """
 
     name: str
     id: str
@@ -40,3 +44,5 @@ class Host(Record, frozen=True, kw_only=True):
     accelerator_reason: str
     uptime_s: float
     load_1m: float
+    api_urls: tuple[str, ...] = ()
+    certificate_fingerprint: str = ""

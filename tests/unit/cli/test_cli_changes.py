@@ -125,6 +125,12 @@ def test_an_image_without_agent_is_not_waited_for(desk: Desk) -> None:
     assert (ran.status, ran.err) == (0, "")
 
 
+def test_what_looks_odd_in_a_launch_is_told(desk: Desk) -> None:
+    desk.api.on("POST", "/v1/instances", records.answer(result={"warnings": ["nobody may log in"]}))
+    ran = desk.run(*["launch", "debian-12", "web1", "--wait", "0"])
+    assert (ran.status, ran.err) == (0, "warning: nobody may log in\n")
+
+
 def test_without_waiting_the_task_is_all_that_is_printed(desk: Desk) -> None:
     desk.api.on("POST", "/v1/instances", records.answer(TaskState.QUEUED))
     ran = desk.run(*["launch", "debian-12", "web1", "--no-wait"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lodge.cli.details import show_records
-from lodge.cli.human import duration, human
+from lodge.cli.human import NOTHING, duration, human
 from lodge.cli.listing import add_listing_options, show_rows
 from lodge.cli.parser import Command
 from lodge.cli.rows import Column
@@ -54,6 +54,8 @@ def _details(host: Mapping[str, Any], now: float) -> Facts:
             if host["accelerator_reason"]
             else host["accelerator"],
         ),
+        ("API", ", ".join(host.get("api_urls", ())) or NOTHING),
+        ("Certificate", host.get("certificate_fingerprint") or NOTHING),
         ("Id", host["id"]),
     ]
 

@@ -169,6 +169,8 @@ def _run(invocation: Invocation, args: Namespace) -> int:
     if args.no_wait:
         invocation.say(task["id"])
         return 0
+    for warning in (task.get("result") or {}).get("warnings", ()):
+        invocation.tell(f"warning: {warning}")
     view = instances.get(args.name)
     if not args.no_start and args.wait > 0 and _has_agent(invocation, view):
         view = _await_agent(invocation, args, view)

@@ -25,7 +25,7 @@ COLUMNS = (
     Column("size", "size_bytes", kind="bytes"),
     Column("format"),
     Column("owner"),
-    Column("image", kind="short"),
+    Column("image", can_shrink=True),
     Column("age", "created_at", kind="age"),
 )
 
@@ -58,7 +58,20 @@ def _add_pool(parser: Parser) -> None:
 
 def _list(invocation: Invocation, args: Namespace) -> Sequence[Row]:
     items: Sequence[Row] = invocation.client.volumes.list(args.pool)["items"]
-    return items
+    owners = {row["id"]: row["name"] for row in invocation.client.instances.list()["items"]}
+    images = {
+        row["fingerprint"]: row["aliases"][0]
+        for row in invocation.client.images.list()["items"]
+        if row["aliases"]
+    }
+    return [
+        {
+            **row,
+            "owner": owners.get(row["owner"], row["owner"]),
+            "image": images.get(row["image"], (row["image"] or "")[:12]),
+        }
+        for row in items
+    ]
 
 
 def _get(invocation: Invocation, text: str) -> Mapping[str, Any]:

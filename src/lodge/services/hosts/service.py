@@ -69,6 +69,13 @@ class Hosts:
         self._ground = Ground(state_dir, cgroups)
         self._name = name or procfs.host_name() or "localhost"
         self._id = host_id(state_dir, world)
+        self._api_urls: tuple[str, ...] = ()
+        self._fingerprint = ""
+
+    def served_at(self, urls: Sequence[str], fingerprint: str) -> None:
+        """Hear from the daemon where the API is served, and with which certificate."""
+        self._api_urls = tuple(urls)
+        self._fingerprint = fingerprint
 
     async def accelerator(self) -> Acceleration:
         """Return what guests' CPUs run on, proven by a guest."""
@@ -94,6 +101,8 @@ class Hosts:
             accelerator_reason=found.reason,
             uptime_s=procfs.uptime_s(),
             load_1m=procfs.load_1m(),
+            api_urls=self._api_urls,
+            certificate_fingerprint=self._fingerprint,
         )
 
     async def check(self) -> list[Capability]:

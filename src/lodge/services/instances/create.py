@@ -32,6 +32,7 @@ class CreateParams(Spec, frozen=True, kw_only=True):
     image: str | None = None
     image_name: str = ""
     starts: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 class CreateInstance:
@@ -138,7 +139,7 @@ class CreateInstance:
             await self._runtime.run(params.id)
         else:
             await self._runtime.look(params.id)
-        context.result(name=params.name, id=params.id)
+        context.result(name=params.name, id=params.id, warnings=list(params.warnings))
 
     async def _write_seed(self, params: CreateParams, _context: StepContext) -> None:
         self._runtime.planner.folders.make(params.id, params.uid)

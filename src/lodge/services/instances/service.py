@@ -108,7 +108,7 @@ class Instances(GuestAccess):
         driver = self._driver_for(request.kind)
         resolved = merge_profiles(request, self._profiles.specs())
         image = self._image(request)
-        check_cloud_init(resolved.cloud_init)
+        warnings = check_cloud_init(resolved.cloud_init)
         instance_id = self._world.random_bytes(_ID_BYTES).hex()
         spec = resolve_spec(
             request,
@@ -130,6 +130,7 @@ class Instances(GuestAccess):
             image=image.fingerprint if image else None,
             image_name=request.image or "",
             starts=request.starts,
+            warnings=warnings,
         )
 
     def _image(self, request: InstanceCreate) -> Image | None:
