@@ -108,6 +108,10 @@ def test_a_life_of_an_instance_from_the_command_line(house: House, tmp_path: Pat
     house.good("rename", "web1", "shop")
     assert house.good("delete", "shop", "--yes") == "shop: deleted\n"
     assert house.run("show", "shop").returncode == 3
+    told = house.good("events", "--format", "csv")
+    for past in ("created", "changed", "renamed", "deleted"):
+        assert f"instance.{past}" in told
+    assert "network.created" in told
 
 
 def test_every_list_and_check_answers_in_every_form(house: House) -> None:

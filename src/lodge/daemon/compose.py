@@ -156,7 +156,7 @@ def _runtime(ground: _Ground, resources: Resources, driver: InstanceDriver) -> R
         resources.images,
         {driver.name: driver},
     )
-    return Runtime(InstanceRegistry(ground.store), planner, ground.world)
+    return Runtime(InstanceRegistry(ground.store, ground.events), planner, ground.world)
 
 
 def _instances(ground: _Ground, resources: Resources, runtime: Runtime) -> Instances:

@@ -6,6 +6,8 @@ Statuses live in memory only, because they are observations: a new daemon looks 
 import difflib
 from collections.abc import Callable
 
+from msgspec import structs
+
 from lodge.base.errors import ChangedMeanwhileError
 from lodge.model.instance import Instance, InstanceStatus, state_word
 from lodge.model.requests import InstanceView
@@ -13,7 +15,8 @@ from lodge.services.instances.errors import (
     InstanceExistsError,
     InstanceNotFoundError,
 )
-from lodge.store.contract import Delete, Operation, Store
+from lodge.store.contract import Operation, Store
+from lodge.store.events import EventLog
 from lodge.store.records import Records
 
 __all__ = ["InstanceRegistry"]
@@ -23,10 +26,14 @@ _WRITE_ATTEMPTS = 20
 
 
 class InstanceRegistry:
-    """Records by name, found by id too; every write is guarded by the revision it was based on."""
+    """Records by name, found by id too; every write is guarded by the revision it was based on.
 
-    def __init__(self, store: Store) -> None:
+    What becomes of a record is told in ``events``, in the same transaction.
+    """
+
+    def __init__(self, store: Store, events: EventLog) -> None:
         self._store = store
+        self._events = events
         self._records = Records(store, "instances/", Instance)
         self._status: dict[str, InstanceStatus] = {}
         self._views: dict[str, tuple[int, InstanceStatus, tuple[str, ...], InstanceView]] = {}
@@ -111,7 +118,11 @@ class InstanceRegistry:
         if present is not None and present.id == record.id:
             return
         answer = await self._store.txn(
-            [self._records.compare(record.name, 0)], [self._records.put(record.name, record)]
+            [self._records.compare(record.name, 0)],
+            [
+                self._records.put(record.name, record),
+                self._event("instance.created", record.name, record.id),
+            ],
         )
         if not answer.succeeded:
             raise _exists(record.name)
@@ -143,6 +154,12 @@ class InstanceRegistry:
                 raise _exists(changed.name)
             compares.append(self._records.compare(changed.name, 0))
             operations.append(self._records.delete(record.name))
+            operations.append(
+                self._event("instance.renamed", changed.name, record.id, was=record.name)
+            )
+        # Nics get their addresses while an instance is created: that is no change of its own.
+        if structs.replace(changed.spec, nics=()) != structs.replace(record.spec, nics=()):
+            operations.append(self._event("instance.changed", changed.name, record.id))
         answer = await self._store.txn(compares, operations)
         if answer.succeeded and changed.name != record.name:
             self._views.pop(record.name, None)
@@ -152,8 +169,8 @@ class InstanceRegistry:
         """Delete a record if it is still that instance's; nothing happens when it is gone."""
         record = self.find(name)
         if record is not None and record.id == instance_id:
-            removal: Delete = self._records.delete(name)
-            await self._store.txn([], [removal])
+            event = self._event("instance.deleted", name, instance_id)
+            await self._store.txn([], [self._records.delete(name), event])
         self._status.pop(instance_id, None)
         self._names.pop(instance_id, None)
         self._views.pop(name, None)
@@ -191,6 +208,9 @@ class InstanceRegistry:
         )
         self._views[record.name] = (revision, status, tasks, view)
         return view
+
+    def _event(self, kind: str, name: str, instance_id: str, **data: str) -> Operation:
+        return self._events.put(kind, f"instances/{name}", {"id": instance_id, **data})
 
     def _near(self, name: str) -> list[str]:
         return difflib.get_close_matches(name, self.names(), n=3)

@@ -10,7 +10,8 @@ from lodge.services.networks.errors import (
     NetworkNotReadyError,
 )
 from lodge.services.networks.lease_index import LeaseIndex
-from lodge.store.contract import Store
+from lodge.store.contract import Operation, Store
+from lodge.store.events import EventLog
 from lodge.store.records import Records
 
 __all__ = ["NetworkRegistry", "lease_key"]
@@ -25,10 +26,11 @@ def lease_key(network: str, instance: str, nic: str) -> str:
 
 
 class NetworkRegistry:
-    """Records of networks and of the addresses reserved in them."""
+    """Records of networks and of the addresses reserved in them; ``events`` hears of both ends."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, events: EventLog | None = None) -> None:
         self.store = store
+        self._events = events
         self.networks = Records(store, "networks/", Network)
         self.leases = Records(store, "leases/", Lease)
         self._index = LeaseIndex(store, self.leases)
@@ -104,8 +106,13 @@ class NetworkRegistry:
             if found is None or found[0].id != network_id or found[0].state is state:
                 return
             changed = msgspec.structs.replace(found[0], state=state)
+            is_new = found[0].state is NetworkState.CREATING and state is NetworkState.READY
             answer = await self.store.txn(
-                [self.networks.compare(name, found[1])], [self.networks.put(name, changed)]
+                [self.networks.compare(name, found[1])],
+                [
+                    self.networks.put(name, changed),
+                    *(self._event("network.created", name) if is_new else ()),
+                ],
             )
             if answer.succeeded:
                 return
@@ -117,7 +124,17 @@ class NetworkRegistry:
         """Delete the record of that very network; nothing happens when it is gone."""
         present = self.networks.get(name)
         if present is not None and present.id == network_id:
-            await self.store.txn([], [self.networks.delete(name)])
+            was_there = present.state is not NetworkState.CREATING
+            await self.store.txn(
+                [],
+                [
+                    self.networks.delete(name),
+                    *(self._event("network.deleted", name) if was_there else ()),
+                ],
+            )
+
+    def _event(self, kind: str, name: str) -> list[Operation]:
+        return [self._events.put(kind, f"networks/{name}")] if self._events else []
 
     def refuse_use(self, name: str, others: list[str]) -> None:
         """Refuse when instances hold addresses of it, or others (profiles) name it.

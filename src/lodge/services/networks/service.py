@@ -40,7 +40,7 @@ class Networks:
         other_users: Callable[[str], Sequence[str]] = _nobody,
         events: EventLog | None = None,
     ) -> None:
-        self._registry = NetworkRegistry(store)
+        self._registry = NetworkRegistry(store, events)
         self._tasks = tasks
         self._driver = driver
         self._upkeep = Upkeep(self._registry, driver, world, events)
