@@ -9,6 +9,7 @@ log=${LODGE_LOG:-/var/log/lodge/lodged.log}
 
 pid() { # the daemon's pid, if that process really is a lodged
     p=$(cat "$run/lodged.pid" 2>/dev/null) || return 1
+    [ -r "/proc/$p/cmdline" ] || return 1
     tr '\0' ' ' < "/proc/$p/cmdline" 2>/dev/null | grep -q lodged && echo "$p"
 }
 
