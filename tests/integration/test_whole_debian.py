@@ -46,7 +46,8 @@ def test_a_debian_server_serves_a_page_and_outlives_its_manager(
     def ssh(command: str) -> str:
         done = host.run(
             "ssh", "-i", key, "-o", "StrictHostKeyChecking=no",
-            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60", f"admin@{address}", command, limit_s=180,
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=60",
+            f"admin@{address}", command, limit_s=180,
         )  # fmt: skip
         return done.stdout.decode().strip()
 
