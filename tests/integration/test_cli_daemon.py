@@ -181,3 +181,10 @@ def test_the_host_tells_where_its_api_is_and_what_the_default_profile_needs_stay
         assert "profiles/default" in str(ran.stderr)
     house.good("profile", "set", "default", "networks=", "pool=")
     assert house.good("network", "delete", "default") == "default: deleted\n"
+
+
+def test_a_file_that_is_no_disk_is_refused_by_its_name(house: House, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("a note\n")
+    ran = house.run("image", "import", str(tmp_path / "note.txt"))
+    assert ran.returncode == 2
+    assert f"{tmp_path}/note.txt has 7 bytes" in ran.stderr.decode()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lodge.base.errors import InvalidError
 from lodge.cli.commands.files import save
 from lodge.cli.errors import LocalFileError, UsageError
 from lodge.cli.parser import Command
@@ -157,9 +158,17 @@ def _import(invocation: Invocation, args: Namespace) -> int:
     )
     task = answer["task"]
     if not args.no_wait and task["state"] != "done":
-        task = await_task(
-            invocation, task["id"], f"Importing {args.file}", timeout_s=args.wait_timeout
-        )
+        try:
+            task = await_task(
+                invocation, task["id"], f"Importing {args.file}", timeout_s=args.wait_timeout
+            )
+        except InvalidError as error:
+            # The daemon knows what was sent as "source" only.
+            name = "standard input" if args.file == "-" else args.file
+            if error.message.startswith("source "):
+                error.message = name + error.message.removeprefix("source")
+            error.where = name
+            raise
     tell_task(invocation, args, task, _said)
     return 0
 
