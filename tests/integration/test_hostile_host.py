@@ -1,10 +1,8 @@
 """What a process that was taken over by its guest finds on a real host, and what others find."""
 
 import re
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,7 @@ SECRET = "s3cr3t-w0rd-of-a-person"
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[SimulatedHost]:
-    # Not pytest's folder: another run of pytest would close it for other users.
-    folder = Path(tempfile.mkdtemp(prefix="lodge-hostile-"))
-    simulated = SimulatedHost(folder / "host")
+    simulated = SimulatedHost()
     document = simulated.folder / "user-data"
     document.write_text(f"#cloud-config\npassword: {SECRET}\n")
     try:
@@ -40,7 +36,6 @@ def host() -> Iterator[SimulatedHost]:
         yield simulated
     finally:
         simulated.close()
-        shutil.rmtree(folder)
 
 
 def shown(host: SimulatedHost, name: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[SimulatedHost]:
-    simulated = SimulatedHost(tmp_path / "host")
+def host() -> Iterator[SimulatedHost]:
+    simulated = SimulatedHost()
     try:
         stock(simulated.state, "debian-12")
         simulated.start()

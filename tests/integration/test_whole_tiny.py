@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedHost]:
-    simulated = SimulatedHost(tmp_path_factory.mktemp("whole") / "host")
+def host() -> Iterator[SimulatedHost]:
+    simulated = SimulatedHost()
     try:
         stock(simulated.state, "tiny")
         simulated.start()

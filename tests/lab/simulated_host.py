@@ -6,9 +6,11 @@ state lies in a folder of the test; cgroups get a prefix of their own.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +49,10 @@ def wait_for(probe: Callable[[], Any], *, what: str, limit_s: float = 60.0) -> A
 class SimulatedHost:
     """One host, and commands on it."""
 
-    def __init__(self, folder: Path, *, driver: str = "qemu", settings: Mapping[str, str] = {}):
+    def __init__(self, *, driver: str = "qemu", settings: Mapping[str, str] = {}):
+        # Not below pytest's own folder: each start of pytest closes that to the guests' users.
+        folder = Path(tempfile.mkdtemp(prefix="lodge-host-"))
+        folder.chmod(0o711)
         self.folder = folder
         self.name = f"sim-{uuid.uuid4().hex[:6]}"
         self.driver = driver
@@ -55,11 +60,7 @@ class SimulatedHost:
         self.run_dir = Path("/run/lodge")
         self.log = folder / "lodged.log"
         self.settings = dict(settings)
-        (folder / "cg").mkdir(parents=True)
-        # The daemon lets guests' users pass through the folders above its state.
-        for parent in [folder, *folder.parents][:4]:
-            if parent.stat().st_uid == os.getuid():
-                parent.chmod(parent.stat().st_mode | 0o011)
+        (folder / "cg").mkdir()
         with (folder / "holder.log").open("wb") as log:
             self.holder = subprocess.Popen(
                 [
@@ -152,10 +153,11 @@ class SimulatedHost:
                  check=False)  # fmt: skip
 
     def close(self) -> None:
-        """End every process of this host, and the host."""
+        """End every process of this host, and the host with all its files."""
         self._end_processes()
         self.holder.kill()
         self.holder.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end_processes(self) -> None:
         if self.daemon is not None and self.daemon.poll() is None:
