@@ -4,8 +4,9 @@
 may give several values; ``params.name`` walks a JSON object, whose keys are not known beforehand.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -44,7 +45,7 @@ def find_field(record: type[Any], path: str) -> Field | None:
     parts = path.split(".")
     if len(parts) > _MAX_DEPTH:
         return None
-    kind: inspect.Type = inspect.type_info(record)
+    kind = _shape(record)  # type: ignore[arg-type]  # for mypy no type is hashable
     steps: list[_Step] = []
     is_never_null = True
     for part in parts:
@@ -58,6 +59,12 @@ def find_field(record: type[Any], path: str) -> Field | None:
         steps.extend(unfolded)
     is_many = any(how == "each" for how, _ in steps)
     return Field(path, _leaf(kind), is_many, is_never_null, _reader(steps))
+
+
+@cache
+def _shape(record: Hashable) -> inspect.Type:
+    """Look at a type; it takes a millisecond, and there are as many types as lists."""
+    return inspect.type_info(record)
 
 
 def _may_be_null(kind: inspect.Type) -> bool:

@@ -185,7 +185,16 @@ class InstanceRegistry:
 
     def view(self, record: Instance, tasks: tuple[str, ...] = ()) -> InstanceView:
         """Return the instance as the API shows it; the same object until something changed."""
-        revision = self.revision(record.name)
+        return self._view(record, self.revision(record.name), tasks)
+
+    def views(self, active: Callable[[str], tuple[str, ...]]) -> list[InstanceView]:
+        """All instances as the API shows them, by name; ``active`` gives the tasks of a target."""
+        return [
+            self._view(record, revision, active(f"instances/{name}"))
+            for name, record, revision in self._records.entries()
+        ]
+
+    def _view(self, record: Instance, revision: int, tasks: tuple[str, ...]) -> InstanceView:
         status = self.status(record.id)
         known = self._views.get(record.name)
         if known is not None and known[0] == revision and known[1] is status and known[2] == tasks:

@@ -76,7 +76,7 @@ class Instances(GuestAccess):
 
     def list(self) -> list[InstanceView]:
         """All instances by name; an unchanged one is the same object as last time."""
-        return [self._view(record) for record in self._registry.all()]
+        return self._registry.views(self._tasks.active)
 
     def get(self, name: str) -> InstanceView:
         """Return one instance.
