@@ -12,6 +12,7 @@ from lodge.base.world import RealWorld
 from lodge.system.cgroup import Cgroups, Layout, Limits, clear, open_cgroups
 from lodge.system.cgroup.detect import parse_mounts
 from lodge.system.cgroup.v2 import CgroupsV2
+from lodge.system.process import ProcessIdentity, identify
 
 pytestmark = pytest.mark.root
 
@@ -115,3 +116,24 @@ def test_a_program_over_its_memory_limit_is_killed_and_counted(groups: Cgroups) 
     usage = groups.usage("i3")
     assert usage is not None
     assert usage.oom_kills >= 1
+
+
+def test_a_process_is_born_in_its_group_and_the_starter_leaves(groups: Cgroups) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> ProcessIdentity:
+        started.append(subprocess.Popen(["sleep", "300"]))
+        identity = identify(started[0].pid)
+        assert identity is not None
+        return identity
+
+    groups.create("i4")
+    process = groups.start_in("i4", start)
+    try:
+        assert groups.members("i4") == (process.pid,)
+        mine = Path("/proc/self/cgroup").read_text()
+        assert f"{PREFIX}/i4" in Path(f"/proc/{process.pid}/cgroup").read_text()
+        assert PREFIX not in mine
+    finally:
+        started[0].kill()
+        started[0].wait()

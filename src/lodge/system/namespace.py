@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lodge.system.errors import KernelRefusedError
+from lodge.system.threads import in_own_thread
 
 __all__ = [
     "NAMESPACES",
@@ -69,7 +70,7 @@ def call_in(namespace: Path | None, function: Callable[[], _T]) -> _T:
             os.close(handle)
         return function()
 
-    return _in_own_thread(enter_and_call)
+    return in_own_thread(enter_and_call)
 
 
 def create_namespace(name: str) -> bool:
@@ -90,7 +91,7 @@ def create_namespace(name: str) -> bool:
         _mount(own, path, _MS_BIND)
 
     try:
-        _in_own_thread(unshare_and_keep)
+        in_own_thread(unshare_and_keep)
     except KernelRefusedError:
         path.unlink(missing_ok=True)
         raise
@@ -145,22 +146,3 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise KernelRefusedError(f"cannot {what}: {os.strerror(number)}", errno=number)
-
-
-def _in_own_thread(function: Callable[[], _T]) -> _T:
-    """Run in a thread made for this one call; its result or error is handed on."""
-    results: list[_T] = []
-    errors: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            results.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=body, name="namespace", daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]

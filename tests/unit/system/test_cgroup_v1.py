@@ -1,5 +1,7 @@
 """The v1 writer against fake trees, one per controller."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from lodge.system.cgroup import CgroupError, Layout, Limits, Usage, open_cgroups
 from lodge.system.cgroup.detect import parse_mounts
 from lodge.system.cgroup.v1 import CgroupsV1
+from lodge.system.process import ProcessIdentity
 
 
 def test_a_hybrid_host_uses_its_v1_controllers(v1_tree: Path, v1_mountinfo: str) -> None:
@@ -120,3 +123,30 @@ def test_mounts_are_read_with_optional_fields_and_odd_paths() -> None:
     )
     assert mounts.v1["cpu"] == Path("/sys/fs/my groups")
     assert mounts.v2 is None
+
+
+def test_a_process_is_started_by_a_thread_that_entered_every_tree(
+    v1_tree: Path, v1_mountinfo: str
+) -> None:
+    groups = open_cgroups(mountinfo=v1_mountinfo)
+    groups.create("i1")
+    entered: list[int] = []
+
+    def start() -> ProcessIdentity:
+        entered.append(threading.get_native_id())
+        return ProcessIdentity(42, 1)
+
+    assert groups.start_in("i1", start) == ProcessIdentity(42, 1)
+    files = list(v1_tree.rglob("tasks"))
+    assert len(files) == 6
+    assert {file.read_text() for file in files} == {str(entered[0])}
+    assert entered[0] != threading.get_native_id()
+
+
+def test_the_daemon_is_no_member_of_a_group_it_starts_a_process_in(
+    v1_tree: Path, v1_mountinfo: str
+) -> None:
+    groups = open_cgroups(mountinfo=v1_mountinfo)
+    groups.create("i1")
+    (v1_tree / "cpuset/lodge/i1/cgroup.procs").write_text(f"{os.getpid()}\n42\n")
+    assert groups.members("i1") == (42,)

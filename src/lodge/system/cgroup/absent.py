@@ -1,6 +1,9 @@
 """No usable control groups: everything is accepted, nothing is limited, and it says so."""
 
+from collections.abc import Callable
+
 from lodge.system.cgroup.contract import WANTED, Layout, Limits, Usage
+from lodge.system.process import ProcessIdentity
 
 __all__ = ["NoCgroups"]
 
@@ -19,6 +22,10 @@ class NoCgroups:
 
     def add(self, _name: str, _pid: int) -> None:
         """Move nothing."""
+
+    def start_in(self, _name: str, start: Callable[[], ProcessIdentity]) -> ProcessIdentity:
+        """Start it where the daemon is."""
+        return start()
 
     def apply(self, _name: str, limits: Limits) -> frozenset[str]:
         """Set nothing; name what was wanted."""

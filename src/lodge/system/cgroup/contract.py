@@ -5,9 +5,12 @@ by the caller (an instance's id) and live under one prefix, so that several simu
 machine keep apart.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from lodge.system.process import ProcessIdentity
 
 __all__ = ["WANTED", "Cgroups", "Layout", "Limits", "Usage"]
 
@@ -77,6 +80,15 @@ class Cgroups(Protocol):
 
     def add(self, name: str, pid: int) -> None:
         """Move a process with all its threads into the group, for every controller."""
+        ...
+
+    def start_in(self, name: str, start: Callable[[], ProcessIdentity]) -> ProcessIdentity:
+        """Start a process in the group; blocks for a few milliseconds.
+
+        Args:
+            name: a group that exists.
+            start: starts it and returns; called once, perhaps in another thread.
+        """
         ...
 
     def apply(self, name: str, limits: Limits) -> frozenset[str]:

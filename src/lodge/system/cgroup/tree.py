@@ -101,8 +101,13 @@ def cpu_list(cpus: frozenset[int]) -> str:
 
 
 def pids_in(group: Path) -> tuple[int, ...]:
-    """List a group's processes; those of another pid namespace show as 0 and are left out."""
-    return tuple(int(word) for word in (read(group / "cgroup.procs") or "").split() if word != "0")
+    """List a group's processes.
+
+    Those of another pid namespace show as 0 and are left out, and so is the daemon itself: a
+    thread of it may be in the group for a moment, to start a process there.
+    """
+    found = (int(word) for word in (read(group / "cgroup.procs") or "").split())
+    return tuple(pid for pid in found if pid not in (0, os.getpid()))
 
 
 def kill_each(group: Path) -> None:

@@ -1,12 +1,15 @@
 """Control groups version 1: a tree per controller (Documentation/admin-guide/cgroup-v1)."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from lodge.system.cgroup import tree
 from lodge.system.cgroup.contract import WANTED, Layout, Limits, Usage
 from lodge.system.cgroup.errors import CgroupError
+from lodge.system.process import ProcessIdentity
+from lodge.system.threads import in_own_thread
 
 __all__ = ["CgroupsV1"]
 
@@ -59,6 +62,22 @@ class CgroupsV1:
         """Move a process into the group in every tree."""
         for group in self._groups(name):
             tree.write(group / "cgroup.procs", str(pid))
+
+    def start_in(self, name: str, start: Callable[[], ProcessIdentity]) -> ProcessIdentity:
+        """Start it from a thread that entered the group, and let it inherit that.
+
+        The kernel moves one thread at once, but for moving a process it waits until nothing on
+        the host forks or ends (``cgroup_attach_lock`` in kernel/cgroup/cgroup.c): 10 ms, during
+        which QEMU cannot make its threads either.
+        """
+        groups = self._groups(name)
+
+        def enter_and_start() -> ProcessIdentity:
+            for group in groups:
+                tree.write(group / "tasks", str(threading.get_native_id()))
+            return start()
+
+        return in_own_thread(enter_and_start)
 
     def apply(self, name: str, limits: Limits) -> frozenset[str]:
         """Set all limits."""

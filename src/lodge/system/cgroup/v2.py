@@ -1,10 +1,12 @@
 """Control groups version 2: one tree (Documentation/admin-guide/cgroup-v2.rst)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from lodge.system.cgroup import tree
 from lodge.system.cgroup.contract import WANTED, Layout, Limits, Usage
 from lodge.system.cgroup.errors import CgroupError
+from lodge.system.process import ProcessIdentity, kill
 
 __all__ = ["CgroupsV2"]
 
@@ -58,6 +60,16 @@ class CgroupsV2:
     def add(self, name: str, pid: int) -> None:
         """Move a process into the group."""
         tree.write(self._group(name) / "cgroup.procs", str(pid))
+
+    def start_in(self, name: str, start: Callable[[], ProcessIdentity]) -> ProcessIdentity:
+        """Start it and move it, before it has grown; one that ended meanwhile is not moved."""
+        process = start()
+        try:
+            self.add(name, process.pid)
+        except CgroupError:
+            if kill(process):
+                raise
+        return process
 
     def apply(self, name: str, limits: Limits) -> frozenset[str]:
         """Set all limits."""

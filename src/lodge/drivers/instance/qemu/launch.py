@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ from lodge.system.cgroup import CgroupError, Cgroups, clear
 from lodge.system.files import make_folder
 from lodge.system.identity import FIRST_GUEST_UID, GUEST_GID
 from lodge.system.process import (
+    ProcessIdentity,
     ProcessUser,
     kill,
     spawn_detached,
@@ -41,6 +43,7 @@ from lodge.system.process import (
     wait_gone,
 )
 from lodge.system.procfs import tsc_khz
+from lodge.system.threads import in_thread
 
 __all__ = ["Launcher"]
 
@@ -86,9 +89,6 @@ class Launcher:
         running.agent.is_open = False
         try:
             write_note(handle)
-            if self._cgroups is not None:
-                self._cgroups.create(plan.id)
-                self._cgroups.add(plan.id, handle.pid)
             await running.connect(timeout_s=_CONNECT_LIMIT_S)
             await self._let_run(running, saved)
         except (HandleLostError, DriverTimeoutError, DriverRefusedError) as error:
@@ -101,13 +101,35 @@ class Launcher:
         running.watch()
         return running
 
+    async def _start(
+        self, instance_id: str, spawn: Callable[[], ProcessIdentity]
+    ) -> ProcessIdentity:
+        """Start a process in the instance's group; a caller that is cancelled leaves none."""
+        started: list[ProcessIdentity] = []
+
+        def start() -> None:
+            if self._cgroups is None:
+                started.append(spawn())
+                return
+            self._cgroups.create(instance_id)
+            started.append(self._cgroups.start_in(instance_id, spawn))
+
+        try:
+            await in_thread(start)
+        except BaseException:
+            for process in started:
+                kill(process)
+                await wait_gone(process)
+            raise
+        return started[0]
+
     async def _spawn(self, plan: InstancePlan, *, is_incoming: bool) -> QemuHandle:
         accelerator = (await self.host.acceleration()).name
         options = self.host.options
         _prepare_folders(plan)
         places = places_of(plan, spare_ports=options.spare_ports)
         with ExitStack() as opened:
-            taps = {nic.name: _opened(opened, nic.open_port) for nic in plan.nics}
+            taps = {nic.name: await in_thread(_opened, opened, nic.open_port) for nic in plan.nics}
             vsock = _open_vsock(opened, plan.uid)
             facts = LaunchFacts(
                 accelerator=accelerator,
@@ -125,12 +147,14 @@ class Launcher:
             )
             qemu_log = log_path(plan.state_dir, "qemu")
             log_offset = size_of(qemu_log)
-            process = spawn_detached(
+            spawn = partial(
+                spawn_detached,
                 render(plan, facts),
                 log=qemu_log,
                 pass_fds=[*taps.values(), *([vsock.fd] if vsock else [])],
                 user=_user(plan.uid, accelerator),
             )
+            process = await self._start(plan.id, spawn)
         return QemuHandle(
             pid=process.pid,
             start_ticks=process.start_ticks,

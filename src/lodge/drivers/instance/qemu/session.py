@@ -23,6 +23,8 @@ __all__ = ["COMMAND_LIMIT_S", "QmpSession"]
 
 COMMAND_LIMIT_S: Final = 5.0
 _CONNECT_POLL_S: Final = 0.002
+_CONNECT_POLL_SHARE: Final = 0.05
+"""Of the time waited so far: many QEMUs that start at once are slow, and asked less often."""
 _FIRST_RETRY_S: Final = 0.05
 _LONGEST_RETRY_S: Final = 5.0
 _FAREWELL_LIMIT_S: Final = 1.0
@@ -93,12 +95,14 @@ class QmpSession:
             DriverTimeoutError: nobody spoke QMP there within the limit.
             HandleLostError: ``gone`` said that the process has ended.
         """
+        begun = self._world.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
                 while not await self._connect():
                     if gone():
                         raise HandleLostError("QEMU ended", where=str(self._path))
-                    await self._world.sleep(_CONNECT_POLL_S)
+                    waited_s = self._world.monotonic() - begun
+                    await self._world.sleep(max(_CONNECT_POLL_S, waited_s * _CONNECT_POLL_SHARE))
         except TimeoutError:
             raise self._timed_out("the greeting", timeout_s) from None
         finally:
@@ -187,15 +191,15 @@ class QmpSession:
 
     async def _connect(self) -> bool:
         """Try once; false when nobody there speaks QMP."""
+        try:
+            connection = connect_to(self._path, self._pid)
+        except OSError:
+            return False
         client = QMPClient()  # one that failed to connect cannot be used again
         client.readbuflen = _LONGEST_LINE_BYTES
         # A filter that answers False sees every event while the library keeps none: its own
         # listeners remember all events for ever.
         client.events.event_filter = self._hear
-        try:
-            connection = connect_to(self._path, self._pid)
-        except OSError:
-            return False
         try:
             await client.connect(connection)
         except _WIRE_FAULTS:
