@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -31,13 +32,18 @@ _POLL_S = 0.001
 class BareQemu:
     """The caller's side: one script inside a simulated host."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self._process = subprocess.Popen(
             [*command, sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    @property
+    def pid(self) -> int:
+        """The script's process (``nsenter`` becomes it)."""
+        return self._process.pid
 
     def ask(self, what: str, *argvs: list[str]) -> float:
         """``start`` or ``stop`` all command lines, 16 at once; milliseconds until all are."""

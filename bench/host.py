@@ -3,11 +3,11 @@
 The client is plain on purpose: what Lodge's own client costs is measured by the command's promise.
 """
 
+import asyncio
 import http.client
 import json
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "lab"))
 from simulated_host import SimulatedHost, wait_for
 from stock import stock
 
-__all__ = ["Api", "SimulatedHost", "bench_host", "milliseconds_since", "stock", "wait_for"]
+from lodge.base.world import RealWorld
+from lodge.system.cgroup import clear, open_cgroups
+
+__all__ = [
+    "Api",
+    "SimulatedHost",
+    "bench_host",
+    "milliseconds_since",
+    "same_share_as_guests",
+    "wait_for",
+]
 
 _TASK_LIMIT_S = 300
 
@@ -79,15 +89,30 @@ class Api:
 
 
 @contextmanager
+def same_share_as_guests(host: SimulatedHost, pid: int) -> Iterator[None]:
+    """Give a peer's process, and what it starts, a control group beside those of the guests.
+
+    Without it a busy machine gives a peer's many processes more time than the one group that all
+    of Lodge's guests are in.
+    """
+    groups = open_cgroups(prefix=host.name)
+    groups.create("peer")
+    groups.add("peer", pid)
+    try:
+        yield
+    finally:
+        asyncio.run(clear(groups, "peer", RealWorld()))
+
+
+@contextmanager
 def bench_host(
     *, driver: str = "qemu", images: Sequence[str] = (), settings: Mapping[str, str] = {}
 ) -> Iterator[SimulatedHost]:
     """Give a host with a running daemon that has these images; everything of it ends after."""
-    with tempfile.TemporaryDirectory(prefix="lodge-bench-") as folder:
-        host = SimulatedHost(Path(folder), driver=driver, settings=settings)
-        try:
-            stock(host.state, *images)
-            host.start()
-            yield host
-        finally:
-            host.close()
+    host = SimulatedHost(driver=driver, settings=settings)
+    try:
+        stock(host.state, *images)
+        host.start()
+        yield host
+    finally:
+        host.close()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from bench.bare_qemu import BareQemu
 from bench.command_lines import command_line_of
 from bench.figure import Figure, ratio
-from bench.host import Api, SimulatedHost, bench_host
+from bench.host import Api, SimulatedHost, bench_host, same_share_as_guests
 from bench.virsh import Virsh
 
 __all__ = ["measure"]
@@ -40,9 +40,10 @@ def _peers(host: SimulatedHost, argv: list[str]) -> Iterator[tuple[BareQemu, Vir
     bare = BareQemu(host.command())
     virsh = Virsh.on(host, argv)
     try:
-        yield bare, virsh
+        with same_share_as_guests(host, bare.pid):
+            yield bare, virsh
+            bare.close()
     finally:
-        bare.close()
         if virsh is not None:
             virsh.close()
 
