@@ -1,7 +1,6 @@
 """What tests of the QEMU driver share: folders a guest's user may enter, plans, patience."""
 
 import asyncio
-import atexit
 import ctypes
 import os
 import shutil
@@ -14,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lodge.base.world import RealWorld
-from lodge.drivers.builder.registry import load_builder
+from built_images import built_image
+
 from lodge.drivers.instance.contract import InstancePlan, Signal
 from lodge.model.instance import BootSpec, Firmware, InstanceSpec, MachineType
 
@@ -126,24 +125,9 @@ def process_exists(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-_BUILT: list[Tiny] = []
-
-
 def tiny_guest() -> Tiny:
-    """The tiny image: from the folder LODGE_TEST_TINY, else built once by the product itself."""
-    named = os.environ.get("LODGE_TEST_TINY")
-    if named:
-        return Tiny(Path(named))
-    if not _BUILT:
-        folder = Path(tempfile.mkdtemp(prefix="lodge-tiny-", dir="/tmp"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        folder.chmod(0o711)
-        world = RealWorld()
-        asyncio.run(load_builder("tiny", world).build("tiny", folder, lambda *_progress: None))
-        for file in folder.iterdir():
-            file.chmod(0o644)
-        _BUILT.append(Tiny(folder))
-    return _BUILT[0]
+    """The tiny image, built once by the product itself."""
+    return Tiny(built_image("tiny"))
 
 
 def remove_cgroups(prefix: str) -> None:
