@@ -75,7 +75,7 @@ class SimulatedHost:
 
     def command(self, *argv: str | Path) -> list[str]:
         """The words that run a command on this host."""
-        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "--"]
+        enter = ["nsenter", "-t", str(self.holder.pid), "-n", "-m", "-u", "-r", "--"]
         return [*enter, *(str(word) for word in argv)]
 
     def run(
