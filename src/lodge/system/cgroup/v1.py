@@ -1,6 +1,5 @@
 """Control groups version 1: a tree per controller (Documentation/admin-guide/cgroup-v1)."""
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -66,15 +65,15 @@ class CgroupsV1:
     def start_in(self, name: str, start: Callable[[], ProcessIdentity]) -> ProcessIdentity:
         """Start it from a thread that entered the group, and let it inherit that.
 
-        The kernel moves one thread at once, but for moving a process it waits until nothing on
-        the host forks or ends (``cgroup_attach_lock`` in kernel/cgroup/cgroup.c): 10 ms, during
-        which QEMU cannot make its threads either.
+        A thread that moves itself (``0``) is moved at once; for anything else the kernel waits
+        until nothing on the host forks or ends (``cgroup_procs_write_start`` in
+        kernel/cgroup/cgroup.c): 10 ms, during which QEMU cannot make its threads either.
         """
         groups = self._groups(name)
 
         def enter_and_start() -> ProcessIdentity:
             for group in groups:
-                tree.write(group / "tasks", str(threading.get_native_id()))
+                tree.write(group / "tasks", "0")
             return start()
 
         return in_own_thread(enter_and_start)
