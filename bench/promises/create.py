@@ -58,7 +58,7 @@ def _create(api: Api, image: str) -> float:
 def _qemu_img(folder: Path, base: Path) -> float:
     overlay = folder / "overlay.qcow2"
     begun = time.perf_counter()
-    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", overlay]
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(overlay)]
     subprocess.run(argv, check=True, env={"PATH": os.environ["PATH"]})
     spent = milliseconds_since(begun)
     overlay.unlink()
