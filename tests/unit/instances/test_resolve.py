@@ -21,6 +21,7 @@ from lodge.services.instances.resolve import (
     check_against_host,
     resolve_spec,
     root_disk_bytes,
+    unused_mac,
 )
 from lodge.services.profiles.merge import merge_profiles
 
@@ -113,3 +114,9 @@ def test_more_than_the_host_has_is_refused() -> None:
         check_against_host(resolve(request(memory_mib=4097), image()), host)
     with pytest.raises(TooManyCpusError):
         check_against_host(resolve(request(cpus=33), image()), host)
+
+
+def test_a_mac_that_another_instance_has_is_rolled_again() -> None:
+    rolls = iter([b"\x00\x00\x01", b"\x00\x00\x02", b"\x00\x00\x03"])
+    taken = {"52:54:00:00:00:01", "52:54:00:00:00:02", None}
+    assert unused_mac(lambda: next(rolls), taken) == "52:54:00:00:00:03"

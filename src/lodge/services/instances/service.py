@@ -34,6 +34,7 @@ from lodge.services.instances.resolve import (
     checked,
     resolve_spec,
     root_disk_bytes,
+    unused_mac,
 )
 from lodge.services.instances.runtime import Runtime
 from lodge.services.profiles.merge import merge_profiles
@@ -45,7 +46,6 @@ from lodge.tasks.contract import Tasks
 
 __all__ = ["InstanceParts", "Instances"]
 
-_MAC_PREFIX = "52:54:00"
 _ID_BYTES = 6
 _UIDS = LAST_GUEST_UID - FIRST_GUEST_UID + 1
 
@@ -145,7 +145,8 @@ class Instances(GuestAccess):
         )
 
     def _new_mac(self) -> str:
-        return ":".join([_MAC_PREFIX, *(f"{byte:02x}" for byte in self._world.random_bytes(3))])
+        taken = {nic.mac for record in self._registry.all() for nic in record.spec.nics}
+        return unused_mac(lambda: self._world.random_bytes(3), taken)
 
     async def _new_uid(self) -> int:
         """Take the next uid that no instance has; the counter grows, so none is reused soon."""
